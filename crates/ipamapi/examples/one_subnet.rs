@@ -17,9 +17,9 @@ use ipamapi::ErrorKind::{
     AddressInUse, AddressOutOfRange, NoAvailableAddresses, NoMoreSubnets, PoolOverlap, UnknownPool,
 };
 use ipamapi::{
-    AddressRelease, AddressRequest, AddressSpaces, AllocatedAddress, AllocatedPool, Ipam,
-    IpamError, PoolId, PoolRequest, RequestContext, Result, Server, ServerConfig, Undelivered,
-    async_trait, ipnet::Ipv4Net,
+    AddressRelease, AddressRequest, AddressSpaces, AllocatedAddress, AllocatedPool, Ipam, PoolId,
+    PoolRequest, RequestContext, Result, Server, ServerConfig, Undelivered, async_trait,
+    ipnet::Ipv4Net,
 };
 
 const SUBNET: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 77, 0, 0), 24);

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
 use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -105,6 +105,7 @@ impl HttpClient {
     }
 
     fn request(&self, method: &str, body: Bytes) -> Request<Full<Bytes>> {
+        let length = HeaderValue::from(body.len());
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = hyper::Method::POST;
         *request.uri_mut() = format!("/{method}")
@@ -113,6 +114,7 @@ impl HttpClient {
         let headers = request.headers_mut();
         headers.insert(HOST, self.host.clone());
         headers.insert(USER_AGENT, HeaderValue::from_static("Go-http-client/1.1"));
+        headers.insert(CONTENT_LENGTH, length);
         headers.insert(ACCEPT, HeaderValue::from_static(constants::CONTENT_TYPE));
         request
     }

@@ -123,6 +123,15 @@ impl PluginStream {
     }
 }
 
+impl Drop for PluginStream {
+    /// We may close without reading once more: has the peer closed over an unread answer?
+    fn drop(&mut self) {
+        if !matches!(self.stream.take_error(), Ok(None)) {
+            self.delivery.reset();
+        }
+    }
+}
+
 impl AsyncRead for PluginStream {
     fn poll_read(
         self: Pin<&mut Self>,
