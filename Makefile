@@ -1,0 +1,33 @@
+# Thin by rule: what takes more than a line lives in scripts/.
+.DEFAULT_GOAL := help
+.PHONY: build demo demo-down test image docs fmt help
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
+
+# Packages and RocksDB's static library: nothing to do, and no time taken, when they are there.
+.PHONY: ready
+ready:
+	@scripts/setup build
+	@scripts/rocksdb
+
+build: ready ## the berth binary, optimised
+	cargo build --release --locked -p berth-node
+
+demo: build ## a running three-node cluster in .demo/, with Docker networks on it
+	@scripts/demo
+
+demo-down: ## end the demo and remove what it made
+	@scripts/demo-down
+
+test: ready ## everything that must hold before a change lands
+	@scripts/test
+
+image: build ## the container image berth:latest, which docker-compose.yml runs
+	@scripts/image
+
+docs: ready ## the crates' documentation, in target/doc
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+fmt: ## format the code
+	cargo fmt --all
