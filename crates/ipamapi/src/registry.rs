@@ -12,7 +12,7 @@ use crate::{Capability, Ipam};
 pub const NAME_BYTES_MAX: usize = 255;
 
 /// Something that takes drivers.
-pub trait Registerer {
+pub trait Registerer: Send + Sync {
     /// Registers a driver that needs nothing from the engine.
     fn register_ipam_driver(&self, name: &str, driver: Arc<dyn Ipam>) -> Result<(), RegistryError> {
         self.register_ipam_driver_with_capabilities(name, driver, Capability::default())
