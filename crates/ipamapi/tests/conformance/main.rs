@@ -49,9 +49,10 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn each_flaw_is_found() {
+        let mut overlooked = Vec::new();
         for (flaw, numbers) in [
-            (Flaw::ForgetsOverlap, vec![1, 2, 4, 8, 16, 23]),
-            (Flaw::GivesReserved, vec![10, 11, 15, 18, 25]),
+            (Flaw::ForgetsOverlap, vec![1, 2, 4, 8, 16]),
+            (Flaw::GivesReserved, vec![11, 15, 18, 25]),
             (Flaw::GivesTwice, vec![7, 22, 25, 42, 43]),
             (Flaw::RepeatsAutomatic, vec![5, 16, 21, 24, 38]),
             (Flaw::IgnoresSerial, vec![13]),
@@ -60,10 +61,14 @@ mod tests {
             (Flaw::HeedsLateReleases, vec![43]),
             (Flaw::RefusesFreeReleases, vec![25]),
             (Flaw::KeepsAddressesOfReleasedPools, vec![39]),
-            (Flaw::Races, vec![20, 21, 22]),
+            (Flaw::ForgetsSome, vec![10, 18, 20, 22]),
+            (Flaw::Races, vec![21, 22]),
         ] {
             let report = suite(Some(flaw)).run_only(&numbers).await;
-            assert_eq!(report.failed(), numbers.len(), "{flaw:?}:\n{report}");
+            if report.failed() != numbers.len() {
+                overlooked.push(format!("{flaw:?}:\n{report}"));
+            }
         }
+        assert!(overlooked.is_empty(), "{}", overlooked.join("\n\n"));
     }
 }

@@ -31,6 +31,8 @@ pub(crate) enum Flaw {
     HeedsLateReleases,
     RefusesFreeReleases,
     KeepsAddressesOfReleasedPools,
+    /// Does not note down what it gave, if it ends with 99.
+    ForgetsSome,
     /// Decides, and acts on it later.
     Races,
 }
@@ -50,6 +52,8 @@ struct State {
     /// Counts the processes that shook hands.
     local_session: u64,
     process: Option<u32>,
+    /// For each range and size: below this there is no free pool.
+    full_below: BTreeMap<(IpNet, u8), u128>,
 }
 
 #[derive(Default)]
@@ -58,6 +62,8 @@ struct Pool {
     claims: BTreeMap<Option<IpNet>, u64>,
     held: BTreeMap<IpAddr, u64>,
     last: Option<u128>,
+    /// For each range: below this there is no free address.
+    full_below: BTreeMap<IpNet, u128>,
 }
 
 /// What a pool id says: `SPACE[~SESSION]/POOL[/SUBPOOL]`.
@@ -155,10 +161,13 @@ impl State {
     }
 
     fn is_free(&self, space: &str, prefix: &IpNet) -> bool {
-        let in_space = self.pools.keys().filter(|(of, _)| of == space);
-        in_space
-            .into_iter()
-            .all(|(_, present)| !overlap(present, prefix))
+        let key = |address, length| (space.to_owned(), IpNet::new(address, length).unwrap());
+        let longest = Family::of(prefix).bits();
+        let inside = key(prefix.network(), 0)..=key(prefix.broadcast(), longest);
+        let around = |length| key(prefix.network(), length).1.trunc();
+        self.pools.range(inside).next().is_none()
+            && (0..prefix.prefix_len())
+                .all(|length| !self.pools.contains_key(&(space.to_owned(), around(length))))
     }
 }
 
@@ -209,9 +218,10 @@ impl MemoryIpam {
     }
 
     /// The lowest free prefix of the ranges.
-    fn choose(&self, state: &State, request: &PoolRequest) -> Result<IpNet> {
-        let PoolSpec::Automatic { family, prefix_len } = request.pool else {
-            unreachable!("an exact pool is not chosen")
+    fn choose(&self, state: &mut State, request: &PoolRequest) -> Result<IpNet> {
+        let (family, wanted) = match request.pool {
+            PoolSpec::Automatic { family, prefix_len } => (family, prefix_len),
+            PoolSpec::Exact { prefix, .. } => return Ok(prefix),
         };
         let global = [range("10.0.0.0/8", 24)];
         let ranges = if request.space == LOCAL {
@@ -219,39 +229,58 @@ impl MemoryIpam {
         } else {
             &global
         };
-        let wanted = ranges.iter().filter(|(base, _)| Family::of(base) == family);
-        let mut candidates = wanted.flat_map(|(base, size)| {
-            let size = prefix_len.unwrap_or(*size);
-            base.subnets(size).into_iter().flatten()
-        });
-        if prefix_len
-            .is_some_and(|length| ranges.iter().all(|(base, _)| base.prefix_len() > length))
-        {
-            return Err(ErrorKind::InvalidPool.into());
-        }
-        let repeats = self.has(Flaw::RepeatsAutomatic);
         let excluded = |prefix: &IpNet| request.exclude.iter().any(|other| overlap(other, prefix));
-        let chosen = candidates
-            .find(|prefix| repeats || state.is_free(&request.space, prefix) && !excluded(prefix));
-        chosen.ok_or(NoMoreSubnets.into())
+        let mut none = ErrorKind::InvalidPool;
+        for (base, size) in ranges.iter().filter(|(base, _)| Family::of(base) == family) {
+            let size = wanted.unwrap_or(*size);
+            if size < base.prefix_len() {
+                continue;
+            }
+            none = NoMoreSubnets;
+            let step = 1_u128 << (family.bits() - size);
+            let (first, last) = (number(base.network()), number(base.broadcast()));
+            let full_below = state
+                .full_below
+                .get(&(*base, size))
+                .copied()
+                .unwrap_or(first);
+            let mut start = full_below;
+            while start <= last {
+                let candidate = IpNet::new(address(start, family), size).unwrap();
+                let free = state.is_free(&request.space, &candidate) && !excluded(&candidate);
+                if free || self.has(Flaw::RepeatsAutomatic) {
+                    if request.exclude.is_empty() {
+                        state.full_below.insert((*base, size), start);
+                    }
+                    return Ok(candidate);
+                }
+                start += step;
+            }
+        }
+        Err(none.into())
     }
 
-    fn choose_address(&self, pool: &Pool, name: &Name, is_serial: bool) -> Result<IpAddr> {
+    fn choose_address(&self, pool: &mut Pool, name: &Name, is_serial: bool) -> Result<IpAddr> {
         let prefix = name.key.1;
+        let family = Family::of(&prefix);
         let range = name.sub_pool.unwrap_or(prefix);
         let (first, last) = (number(range.network()), number(range.broadcast()));
+        let full_below = pool.full_below.get(&range).copied().unwrap_or(first);
         let after = pool
             .last
             .filter(|_| is_serial && !self.has(Flaw::IgnoresSerial));
-        let start = after.map_or(first, |after| after + 1).clamp(first, last);
+        let start = after.map_or(full_below, |after| (after + 1).clamp(first, last));
         let is_free = |number: &u128| {
-            let address = address(*number, Family::of(&prefix));
+            let address = address(*number, family);
             let reserved = is_reserved(&prefix, address) && !self.has(Flaw::GivesReserved);
             !reserved && !pool.held.contains_key(&address)
         };
         let chosen = (start..=last).chain(first..start).find(is_free);
         let chosen = chosen.ok_or_else(|| IpamError::from(NoAvailableAddresses))?;
-        Ok(address(chosen, Family::of(&prefix)))
+        if after.is_none() {
+            pool.full_below.insert(range, chosen);
+        }
+        Ok(address(chosen, family))
     }
 
     fn check_wanted(&self, pool: &Pool, name: &Name, wanted: IpAddr) -> Result<()> {
@@ -312,12 +341,12 @@ impl Ipam for MemoryIpam {
             return self.claim(&mut self.state(), named(prefix, sub_pool), true);
         }
         if self.has(Flaw::Races) {
-            let chosen = self.choose(&self.state(), &request)?;
+            let chosen = self.choose(&mut self.state(), &request)?;
             tokio::task::yield_now().await;
             return self.claim(&mut self.state(), named(chosen, None), false);
         }
         let mut state = self.state();
-        let chosen = self.choose(&state, &request)?;
+        let chosen = self.choose(&mut state, &request)?;
         self.claim(&mut state, named(chosen, None), false)
     }
 
@@ -337,6 +366,7 @@ impl Ipam for MemoryIpam {
         pool.claims.remove(&name.sub_pool);
         if pool.claims.is_empty() && !self.has(Flaw::KeepsAddressesOfReleasedPools) {
             state.pools.remove(&name.key);
+            state.full_below.clear();
         }
         Ok(())
     }
@@ -358,7 +388,8 @@ impl Ipam for MemoryIpam {
             if request.address.is_none() {
                 pool.last = Some(number(given));
             }
-            if !self.has(Flaw::Races) {
+            let forgotten = self.has(Flaw::ForgetsSome) && number(given) & 0xff == 99;
+            if !forgotten && !self.has(Flaw::Races) {
                 pool.held.insert(given, session);
             }
             given
@@ -384,7 +415,10 @@ impl Ipam for MemoryIpam {
         let late = name.session.is_some() && name.session < held;
         match held {
             Some(_) if late && !self.has(Flaw::HeedsLateReleases) => {}
-            Some(_) => drop(pool.held.remove(&release.address)),
+            Some(_) => {
+                pool.held.remove(&release.address);
+                pool.full_below.clear();
+            }
             None if self.has(Flaw::RefusesFreeReleases) => {
                 return Err(IpamError::bad_request("nobody holds the address"));
             }

@@ -1,11 +1,10 @@
 //! Many at once: nothing twice, nothing lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::ErrorKind::{AddressInUse, NoMoreSubnets};
@@ -14,28 +13,29 @@ use crate::conformance::lab::{Lab, Setup};
 use crate::conformance::verdict::{Stop, Verdict, ensure, expect};
 use crate::{AllocatedPool, Family, Options};
 
-/// The addresses that are held, as the requesters know it. An address enters when it was given,
-/// and leaves before its release is sent.
-#[derive(Clone, Default)]
-struct Holders(Arc<Mutex<BTreeSet<IpAddr>>>);
+/// The addresses that are held, as the requesters know it: in the order in which they were given.
+#[derive(Default)]
+struct Window {
+    held: BTreeSet<IpAddr>,
+    order: VecDeque<IpAddr>,
+}
 
-impl Holders {
-    fn take(&self, address: IpAddr) -> Verdict {
-        let new = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(address);
-        ensure(new, || format!("{address} was given while it was held"))
-    }
-
-    fn leave(&self, address: IpAddr) -> Verdict {
-        let held = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&address);
-        ensure(held, || format!("{address} is to be released twice"))
+impl Window {
+    /// Notes an address that was given. Returns the oldest, to be released, when there are more
+    /// than `size`.
+    fn push(&mut self, address: IpAddr, size: usize) -> Verdict<Option<IpAddr>> {
+        ensure(self.held.insert(address), || {
+            format!("{address} was given while it was held")
+        })?;
+        self.order.push_back(address);
+        if self.order.len() <= size {
+            return Ok(None);
+        }
+        let oldest = self.order.pop_front();
+        if let Some(oldest) = oldest {
+            self.held.remove(&oldest);
+        }
+        Ok(oldest)
     }
 }
 
@@ -49,42 +49,30 @@ async fn all_of<T: Send + 'static>(mut tasks: JoinSet<Verdict<T>>) -> Verdict<Ve
 
 pub(crate) async fn case_20_requests_race_releases(lab: Lab) -> Verdict {
     const REQUESTS: usize = 10_000;
-    const REQUESTERS: usize = 4;
-    /// Fewer than the 510 addresses of a /23 by what requesters and releasers have in hand.
+    const WORKERS: usize = 4;
+    /// As many of the 510 addresses of a /23 as leaves each worker one to take, one to release.
     const WINDOW: usize = 500;
     let engine = lab.engine().await?;
     let pool = engine.pool(&engine.local, "198.168.0.0/23").await?;
-    let holders = Holders::default();
-    let (given, to_release) = mpsc::channel::<IpAddr>(WINDOW);
-    let to_release = Arc::new(tokio::sync::Mutex::new(to_release));
+    let window = Arc::new(Mutex::new(Window::default()));
     let mut tasks = JoinSet::new();
-    for _ in 0..REQUESTERS {
-        let (engine, pool) = (engine.clone(), pool.clone());
-        let (holders, given) = (holders.clone(), given.clone());
+    for _ in 0..WORKERS {
+        let (engine, pool, window) = (engine.clone(), pool.clone(), Arc::clone(&window));
         tasks.spawn(async move {
-            for _ in 0..REQUESTS / REQUESTERS {
-                let address = engine.serial(&pool).await?;
-                holders.take(address)?;
-                given
-                    .send(address)
-                    .await
-                    .map_err(|_| Stop::failed("no releaser is left"))?;
+            let mut oldest = None;
+            for _ in 0..REQUESTS / WORKERS {
+                let release = async {
+                    match oldest {
+                        Some(address) => engine.release(&pool, address).await,
+                        None => Ok(()),
+                    }
+                };
+                let (given, released) = tokio::join!(engine.serial(&pool), release);
+                released?;
+                let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
+                oldest = window.push(given?, WINDOW)?;
             }
             Ok(())
-        });
-    }
-    drop(given);
-    for _ in 0..REQUESTERS {
-        let (engine, pool) = (engine.clone(), pool.clone());
-        let (holders, to_release) = (holders.clone(), Arc::clone(&to_release));
-        tasks.spawn(async move {
-            loop {
-                let Some(address) = to_release.lock().await.recv().await else {
-                    return Ok(());
-                };
-                holders.leave(address)?;
-                engine.release(&pool, address).await?;
-            }
         });
     }
     all_of(tasks).await?;
