@@ -43,22 +43,17 @@ impl Ipam for OneSubnet {
             return Err(PoolOverlap.because(format!("this driver only gives {SUBNET}")));
         }
         let mut held = self.0.lock().expect("no call panics");
-        if held.replace(BTreeSet::new()).is_some() {
+        if held.is_some() {
             return Err(NoMoreSubnets.into());
         }
-        Ok(AllocatedPool::new(
-            PoolId::new("the-subnet")?,
-            SUBNET.into(),
-        ))
+        *held = Some(BTreeSet::new());
+        let id = PoolId::new("the-subnet")?;
+        Ok(AllocatedPool::new(id, SUBNET.into()))
     }
 
     async fn release_pool(&self, _: &RequestContext, _: PoolId) -> Result<()> {
-        self.0
-            .lock()
-            .expect("no call panics")
-            .take()
-            .map(|_| ())
-            .ok_or(UnknownPool.into())
+        let mut held = self.0.lock().expect("no call panics");
+        held.take().map(|_| ()).ok_or(UnknownPool.into())
     }
 
     async fn request_address(
@@ -92,6 +87,7 @@ impl Ipam for OneSubnet {
     }
 
     async fn undelivered(&self, context: &RequestContext, answer: Undelivered) {
+        // A refusal means that it is gone already.
         let _ = match answer {
             Undelivered::Pool { given, .. } => self.release_pool(context, given.id).await,
             Undelivered::Address { request, given } => {

@@ -12,8 +12,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! let fresh = async |_setup: Setup| Some(Subject::new(Arc::new(NullIpam)));
-//! # let fresh = |setup| { let _: Setup = setup; async { Some(Subject::new(Arc::new(NullIpam))) } };
+//! let fresh = |_setup: Setup| async { Some(Subject::new(Arc::new(NullIpam))) };
 //! let report = Suite::new(fresh, Profile::default()).run_only(&[7, 32]).await;
 //! println!("{report}");
 //! // The null driver has no pools of the user's choosing, of which case 7 needs one.

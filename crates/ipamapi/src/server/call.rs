@@ -124,7 +124,7 @@ impl fmt::Display for Call {
             Self::Capability => f.write_str("GetCapabilities"),
             Self::AddressSpaces => f.write_str("GetDefaultAddressSpaces"),
             Self::RequestPool(request) => {
-                write!(f, "RequestPool space={} ", request.space)?;
+                write!(f, "RequestPool space={:?} ", request.space)?;
                 match request.pool {
                     PoolSpec::Automatic {
                         family,
@@ -150,9 +150,13 @@ impl fmt::Display for Call {
                     }
                 }
             }
-            Self::ReleasePool(pool_id) => write!(f, "ReleasePool pool_id={pool_id:?}"),
+            Self::ReleasePool(pool_id) => write!(f, "ReleasePool pool={:?}", pool_id.as_str()),
             Self::RequestAddress(request) => {
-                write!(f, "RequestAddress pool_id={:?} address=", request.pool_id)?;
+                write!(
+                    f,
+                    "RequestAddress pool={:?} address=",
+                    request.pool_id.as_str()
+                )?;
                 match request.address {
                     Some(address) => write!(f, "{address}")?,
                     None => f.write_str("any")?,
@@ -167,7 +171,11 @@ impl fmt::Display for Call {
             }
             Self::ReleaseAddress(release) => {
                 let AddressRelease { pool_id, address } = release;
-                write!(f, "ReleaseAddress pool_id={pool_id:?} address={address}")
+                write!(
+                    f,
+                    "ReleaseAddress pool={:?} address={address}",
+                    pool_id.as_str()
+                )
             }
         }
     }
