@@ -1,0 +1,176 @@
+//! Snapshots: the whole state as a record, and back. What can be derived is not written; what is
+//! read is checked, since the bytes may come from anywhere.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use berth_codec::{Kind, Record};
+use core::net::IpAddr;
+use serde::{Deserialize, Serialize};
+
+use crate::address_set::AddressSet;
+use crate::claim::{Claim, ClientNumber, Cooling};
+use crate::invariants::Violation;
+use crate::names::{PoolName, SpaceName, Text};
+use crate::pool::Pool;
+use crate::session::{Client, Session};
+use crate::settings::{Reservation, SpaceSettings};
+use crate::space::Space;
+use crate::{Prefix, Revision, SessionId, State, Timestamp};
+
+/// A [`State`] in the form in which it is written and sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    revision: Revision,
+    now: Timestamp,
+    clients: Vec<Client>,
+    spaces: Vec<SpacePart>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SpacePart {
+    name: SpaceName,
+    settings: SpaceSettings,
+    reservations: Vec<Reservation>,
+    sessions: BTreeMap<SessionId, Session>,
+    latest: BTreeMap<Option<ClientNumber>, SessionId>,
+    named: BTreeMap<PoolName, Prefix>,
+    sets: Vec<SetPart>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SetPart {
+    prefix: Prefix,
+    cursor: Option<u128>,
+    next_pool: u32,
+    pools: Vec<Pool>,
+    keys: BTreeMap<Text, u128>,
+    claims: Vec<(u128, Claim)>,
+    cooling: Vec<(u128, Cooling)>,
+}
+
+impl Record for Snapshot {
+    const KIND: Kind = Kind::State;
+    const VERSION: u8 = 1;
+    /// 1 GiB: about ten million addresses with owners.
+    const LIMIT: usize = 1 << 30;
+}
+
+/// A snapshot that is no state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// Two entries where only one can be.
+    #[error("the snapshot has {what} twice")]
+    Twice {
+        /// Of what.
+        what: &'static str,
+    },
+    /// Something lies outside what holds it.
+    #[error("the snapshot breaks an invariant")]
+    Violation(#[source] Violation),
+}
+
+impl State {
+    /// The state as it is written and sent.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            revision: self.revision,
+            now: self.now,
+            clients: self.clients.clone(),
+            spaces: self.spaces.values().map(SpacePart::of).collect(),
+        }
+    }
+
+    /// A hash of the state: equal on replicas that applied the same log.
+    pub fn fingerprint(&self) -> u64 {
+        berth_codec::fingerprint(&self.snapshot()).expect("a state can be encoded")
+    }
+
+    /// The state that a snapshot holds.
+    pub fn restore(snapshot: Snapshot) -> Result<Self, RestoreError> {
+        let Snapshot { revision, now, clients, spaces } = snapshot;
+        let mut state = Self { revision, now, clients, ..Self::default() };
+        for (client, number) in state.clients.iter().zip(0..) {
+            let twice = state.client_numbers.insert(client.name.clone(), ClientNumber(number));
+            once("a client", twice.is_none())?;
+        }
+        for part in spaces {
+            let space = part.restore()?;
+            let twice = state.spaces.insert(space.name.clone(), space);
+            once("a space", twice.is_none())?;
+        }
+        state.check().map_err(RestoreError::Violation)?;
+        Ok(state)
+    }
+}
+
+impl SpacePart {
+    fn of(space: &Space) -> Self {
+        Self {
+            name: space.name.clone(),
+            settings: space.settings.clone(),
+            reservations: space.reservations.values().cloned().collect(),
+            sessions: space.sessions.clone(),
+            latest: space.latest.clone(),
+            named: space.named.clone(),
+            sets: space.sets.values().map(SetPart::of).collect(),
+        }
+    }
+
+    fn restore(self) -> Result<Space, RestoreError> {
+        let mut space = Space::new(self.name, self.settings);
+        for reservation in self.reservations {
+            let first: IpAddr = reservation.first;
+            once("a reservation", space.reservations.insert(first, reservation).is_none())?;
+        }
+        space.sessions = self.sessions;
+        space.latest = self.latest;
+        space.named = self.named;
+        for part in self.sets {
+            let prefix = part.prefix;
+            once("a prefix", !space.sets.contains_key(&prefix))?;
+            space.create_set(prefix);
+            let set = space.sets.get_mut(&prefix).expect("it was made just now");
+            part.restore(set)?;
+        }
+        let prefixes: Vec<Prefix> = space.sets.keys().copied().collect();
+        for prefix in prefixes {
+            space.recompute_taken(prefix, 0..=prefix.last_offset());
+        }
+        Ok(space)
+    }
+}
+
+impl SetPart {
+    fn of(set: &AddressSet) -> Self {
+        Self {
+            prefix: set.prefix,
+            cursor: set.cursor,
+            next_pool: set.next_pool,
+            pools: set.pools.values().cloned().collect(),
+            keys: set.keys.clone(),
+            claims: set.claims.iter().map(|(offset, claim)| (offset, claim.clone())).collect(),
+            cooling: set.cooling.iter().map(|(offset, entry)| (offset, entry.clone())).collect(),
+        }
+    }
+
+    fn restore(self, set: &mut AddressSet) -> Result<(), RestoreError> {
+        set.cursor = self.cursor;
+        set.next_pool = self.next_pool;
+        set.keys = self.keys;
+        for pool in self.pools {
+            once("a pool", set.pools.insert(pool.sub_pool, pool).is_none())?;
+        }
+        for (offset, claim) in self.claims {
+            once("a claim", set.claims.insert(offset, claim).is_none())?;
+        }
+        for (offset, entry) in self.cooling {
+            once("a cooling address", set.cooling.get(offset).is_none())?;
+            set.cooling.insert(offset, entry);
+        }
+        Ok(())
+    }
+}
+
+fn once(what: &'static str, once: bool) -> Result<(), RestoreError> {
+    if once { Ok(()) } else { Err(RestoreError::Twice { what }) }
+}

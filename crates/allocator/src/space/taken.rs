@@ -1,0 +1,164 @@
+//! Which addresses are taken: kept true when sets, reservations, claims and cooling change.
+
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
+
+use super::Space;
+use crate::address_set::{AddressSet, edges};
+use crate::prefix::number;
+use crate::range_set::RangeSet;
+use crate::settings::Reservation;
+use crate::{Family, Prefix, Timestamp};
+
+impl Space {
+    /// Makes the set of `prefix`, with all that its addresses are already taken by.
+    pub(crate) fn create_set(&mut self, prefix: Prefix) {
+        let related: Vec<Prefix> = self.all_overlapping(prefix).map(|set| set.prefix).collect();
+        for other in &related {
+            if let Some(set) = self.sets.get_mut(other) {
+                set.related.push(prefix);
+            }
+        }
+        let mut set = AddressSet::new(prefix);
+        set.related = related;
+        self.sets.insert(prefix, set);
+        self.recompute_taken(prefix, 0..=prefix.last_offset());
+        let covered = self.covered.entry(prefix.family()).or_default();
+        covered.insert(prefix.first(), prefix.last());
+    }
+
+    /// Removes the set of `prefix` with all its claims.
+    pub(crate) fn remove_set(&mut self, prefix: Prefix) {
+        let Some(removed) = self.sets.remove(&prefix) else { return };
+        let covered = self.covered.entry(prefix.family()).or_default();
+        covered.remove(prefix.first(), prefix.last());
+        for other in &removed.related {
+            covered.insert(other.first(), other.last());
+        }
+        for other in removed.related {
+            if let Some(set) = self.sets.get_mut(&other) {
+                set.related.retain(|related| *related != prefix);
+                let shared = common(other, prefix);
+                self.recompute_taken(other, shared);
+            }
+        }
+        self.named.retain(|_, named| *named != prefix);
+    }
+
+    /// Computes anew which offsets of a set are taken, within a range.
+    pub(crate) fn recompute_taken(&mut self, prefix: Prefix, within: RangeInclusive<u128>) {
+        let Some(set) = self.sets.get(&prefix) else { return };
+        let computed = self.taken_within(set, &within);
+        if let Some(set) = self.sets.get_mut(&prefix) {
+            set.taken.remove(*within.start(), *within.end());
+            for (first, last) in computed.iter() {
+                set.taken.insert(first, last);
+            }
+        }
+    }
+
+    /// Which offsets of a set are taken within a range, as the set's invariant says.
+    pub(crate) fn taken_within(&self, set: &AddressSet, within: &RangeInclusive<u128>) -> RangeSet {
+        let prefix = set.prefix;
+        let (first, last) = (*within.start(), *within.end());
+        let mut taken = RangeSet::default();
+        let edges = edges(prefix).filter(|edge| within.contains(edge));
+        for offset in edges.chain(claimed_or_cooling(set, within.clone())) {
+            taken.insert(offset, offset);
+        }
+        for other in set.related.iter().filter_map(|other| self.sets.get(other)) {
+            for offset in claimed_or_cooling(other, common(other.prefix, prefix)) {
+                let offset = other.prefix.first() + offset - prefix.first();
+                if within.contains(&offset) {
+                    taken.insert(offset, offset);
+                }
+            }
+        }
+        for reservation in self.reservations.values() {
+            if let Some((from, to)) = overlap(prefix, reservation)
+                && from <= last
+                && first <= to
+            {
+                taken.insert(from.max(first), to.min(last));
+            }
+        }
+        taken
+    }
+
+    /// Marks an offset as taken, here and in sets that overlap.
+    pub(crate) fn occupy(&mut self, prefix: Prefix, offset: u128) {
+        let Some(set) = self.sets.get_mut(&prefix) else { return };
+        set.taken.insert(offset, offset);
+        if set.related.is_empty() {
+            return;
+        }
+        let address = prefix.address(offset);
+        for other in set.related.clone() {
+            if let (Some(set), Some(offset)) = (self.sets.get_mut(&other), other.offset(address)) {
+                set.taken.insert(offset, offset);
+            }
+        }
+    }
+
+    /// Marks an offset as free, here and in sets that overlap, where nothing else takes it.
+    pub(crate) fn vacate(&mut self, prefix: Prefix, offset: u128) {
+        let Some(set) = self.sets.get(&prefix) else { return };
+        let address = prefix.address(offset);
+        let mut prefixes = set.related.clone();
+        prefixes.push(prefix);
+        let held = |prefix: &Prefix| {
+            let (set, offset) = (self.sets.get(prefix)?, prefix.offset(address)?);
+            (set.claims.get(offset).is_some() || set.cooling.get(offset).is_some()).then_some(())
+        };
+        if self.reservation(address).is_some() || prefixes.iter().any(|p| held(p).is_some()) {
+            return;
+        }
+        for prefix in prefixes {
+            if let (Some(set), Some(offset)) = (self.sets.get_mut(&prefix), prefix.offset(address))
+                && !edges(prefix).any(|edge| edge == offset)
+            {
+                set.taken.remove(offset, offset);
+            }
+        }
+    }
+
+    /// Frees what has cooled long enough, in a set and in those that overlap.
+    pub(crate) fn thaw(&mut self, prefix: Prefix, now: Timestamp) {
+        let Some(set) = self.sets.get(&prefix) else { return };
+        let delay = self.settings.reuse_delay;
+        for prefix in set.related.clone().into_iter().chain([prefix]) {
+            while let Some(set) = self.sets.get_mut(&prefix)
+                && let Some(offset) = set.cooling.cooled(now, delay)
+            {
+                set.cooling.remove(offset);
+                self.vacate(prefix, offset);
+            }
+        }
+    }
+}
+
+/// Offsets of a range that are claimed or cooling in the set itself.
+fn claimed_or_cooling(
+    set: &AddressSet,
+    within: RangeInclusive<u128>,
+) -> impl Iterator<Item = u128> {
+    let claims = set.claims.within(within.clone()).map(|(offset, _)| offset);
+    claims.chain(set.cooling.within(within).map(|(offset, _)| offset))
+}
+
+/// Offsets in `prefix` of the addresses that it has in common with `other`, which overlaps it.
+fn common(prefix: Prefix, other: Prefix) -> RangeInclusive<u128> {
+    let first = prefix.first().max(other.first()) - prefix.first();
+    let last = prefix.last().min(other.last()) - prefix.first();
+    first..=last
+}
+
+/// Offsets in `prefix` of the first and last address that a reservation takes from it.
+pub(crate) fn overlap(prefix: Prefix, reservation: &Reservation) -> Option<(u128, u128)> {
+    if Family::of(reservation.first) != prefix.family() {
+        return None;
+    }
+    let first = number(reservation.first).max(prefix.first());
+    let last = number(reservation.last).min(prefix.last());
+    (first <= last).then(|| (first - prefix.first(), last - prefix.first()))
+}

@@ -1,0 +1,81 @@
+//! The state: all spaces and clients, and what is common to every command.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::address_set::AddressSet;
+use crate::claim::ClientNumber;
+use crate::names::{ClientName, SpaceName};
+use crate::pool::Pool;
+use crate::session::Client;
+use crate::space::Space;
+use crate::{PoolId, Rejection, Revision, Timestamp};
+
+/// Everything that replicas agree on. A clone shares its bulk with the original, until one of them
+/// changes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    pub(crate) revision: Revision,
+    pub(crate) now: Timestamp,
+    pub(crate) spaces: BTreeMap<SpaceName, Space>,
+    /// By number; never removed, since claims name them.
+    pub(crate) clients: Vec<Client>,
+    pub(crate) client_numbers: BTreeMap<ClientName, ClientNumber>,
+}
+
+/// Names listed in "cannot find address space".
+const KNOWN_SPACES_SHOWN: usize = 20;
+
+impl State {
+    /// Without spaces, at revision zero.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many commands were executed.
+    pub const fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// The cluster's time as of the last batch.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub(crate) fn space_or_refuse(&self, name: &SpaceName) -> Result<&Space, Rejection> {
+        self.spaces.get(name).ok_or_else(|| self.unknown_space(name))
+    }
+
+    pub(crate) fn space_mut(&mut self, name: &SpaceName) -> Result<&mut Space, Rejection> {
+        if !self.spaces.contains_key(name) {
+            return Err(self.unknown_space(name));
+        }
+        Ok(self.spaces.get_mut(name).expect("it was found just now"))
+    }
+
+    fn unknown_space(&self, name: &SpaceName) -> Rejection {
+        let known = self.spaces.keys().take(KNOWN_SPACES_SHOWN).cloned().collect();
+        Rejection::UnknownSpace { name: name.clone(), known }
+    }
+
+    /// The pool that an id names, with the addresses it is made of.
+    pub(crate) fn find_pool(&self, id: &PoolId) -> Result<(&Space, &AddressSet, &Pool), Rejection> {
+        let unknown = || Rejection::UnknownPool { pool: id.clone() };
+        let space = self.space_or_refuse(&id.space)?;
+        let set = space.sets.get(&id.prefix).ok_or_else(unknown)?;
+        let pool = set.pools.get(&id.sub_pool).ok_or_else(unknown)?;
+        Ok((space, set, pool))
+    }
+
+    pub(crate) fn client(&self, number: ClientNumber) -> Option<&Client> {
+        self.clients.get(usize::try_from(number.0).ok()?)
+    }
+
+    pub(crate) fn client_mut(&mut self, number: ClientNumber) -> Option<&mut Client> {
+        self.clients.get_mut(usize::try_from(number.0).ok()?)
+    }
+
+    pub(crate) fn client_name(&self, number: ClientNumber) -> ClientName {
+        self.client(number).expect("claims name clients that exist").name.clone()
+    }
+}

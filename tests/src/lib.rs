@@ -1,0 +1,1 @@
+//! What the process-level suites share: starting nodes and engines, and asking them.
