@@ -195,8 +195,6 @@ pub struct ReleasePool {
 pub struct RequestAddress {
     /// The pool.
     pub pool: PoolId,
-    /// The session of the claimant; in exclusive spaces the pool id's epoch decides instead.
-    pub session: SessionId,
     /// This address, or any.
     pub address: Option<IpAddr>,
     /// What it is for.

@@ -8,6 +8,7 @@ use crate::claim::ClientNumber;
 use crate::names::{ClientName, SpaceName};
 use crate::pool::Pool;
 use crate::session::Client;
+use crate::settings::Sharing;
 use crate::space::Space;
 use crate::{PoolId, Rejection, Revision, Timestamp};
 
@@ -62,6 +63,9 @@ impl State {
     pub(crate) fn find_pool(&self, id: &PoolId) -> Result<(&Space, &AddressSet, &Pool), Rejection> {
         let unknown = || Rejection::UnknownPool { pool: id.clone() };
         let space = self.space_or_refuse(&id.space)?;
+        if id.epoch.is_some() && space.settings.sharing != Sharing::Exclusive {
+            return Err(unknown());
+        }
         let set = space.sets.get(&id.prefix).ok_or_else(unknown)?;
         let pool = set.pools.get(&id.sub_pool).ok_or_else(unknown)?;
         Ok((space, set, pool))

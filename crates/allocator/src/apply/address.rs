@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use core::net::IpAddr;
 
 use super::Outcome;
-use super::pool::check_session;
 use crate::address_set::{AddressSet, edges};
 use crate::claim::{AddressKind, Claim, ClientNumber, More};
 use crate::limits::{CLAIMS_PER_PREFIX_MAX, KEYS_PER_PREFIX_MAX};
@@ -23,7 +22,8 @@ struct Claiming<'a> {
     space: &'a Space,
     set: &'a AddressSet,
     pool: &'a Pool,
-    /// The session under which the address will be held.
+    /// Under which the address will be held: the pool id's, where it carries one, else the pool's.
+    /// So an address is adopted only once its pool was claimed again.
     epoch: SessionId,
 }
 
@@ -68,14 +68,10 @@ impl State {
         if holding.suspect.is_some() {
             return Err(Rejection::PoolSuspect { pool: id.clone() });
         }
-        let epoch = match (space.settings.sharing, id.epoch) {
-            (Sharing::Exclusive, Some(epoch)) if epoch > holding.epoch => return Err(unknown()),
-            (Sharing::Exclusive, epoch) => epoch.unwrap_or(holding.epoch),
-            _ => {
-                check_session(space, client, request.session)?;
-                request.session
-            }
-        };
+        if id.epoch.is_some_and(|epoch| epoch > holding.epoch) {
+            return Err(unknown());
+        }
+        let epoch = id.epoch.unwrap_or(holding.epoch);
         Ok(Claiming { request, client, space, set, pool, epoch })
     }
 
