@@ -1,0 +1,100 @@
+//! What a replica must be told.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cluster::ClusterError;
+use crate::{Member, NodeName, Secret};
+
+/// Bytes in a cluster's name.
+const CLUSTER_NAME_BYTES_MAX: usize = 128;
+
+/// What a [`crate::Replica`] must be told to start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The cluster's name, the same on every node.
+    pub cluster: String,
+    /// This node's name; one of the members'.
+    pub name: NodeName,
+    /// The first members, on every node the same names. Their addresses may change; the names may
+    /// not, they are the cluster's identity.
+    pub members: Vec<Member>,
+    /// Where this node keeps its log and snapshots; nobody else's. Made if it does not exist.
+    pub data_dir: PathBuf,
+    /// Host and port to listen on for peers.
+    pub listen: String,
+    /// What all members know; `None` only where nobody else can reach them.
+    pub secret: Option<Secret>,
+    /// Allows plaintext beyond loopback.
+    pub insecure: bool,
+    /// Times and sizes.
+    pub tuning: Tuning,
+}
+
+/// Times and sizes, each with a default that suits a local network.
+#[derive(Debug, Clone)]
+pub struct Tuning {
+    /// How often a leader tells that it is there.
+    pub heartbeat: Duration,
+    /// How long a follower waits for that, at random in this range, before it asks for an election.
+    pub election: Range<Duration>,
+    /// Entries after which a snapshot is made.
+    pub snapshot_after: u64,
+    /// Entries kept behind a snapshot, for followers that lag.
+    pub log_keep: u64,
+    /// How long sending and installing a snapshot may take.
+    pub snapshot_timeout: Duration,
+    /// How long connecting and greeting may take.
+    pub connect_timeout: Duration,
+    /// How long a follower may take to store entries.
+    pub append_timeout: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(100),
+            election: Duration::from_millis(500)..Duration::from_secs(1),
+            snapshot_after: 10_000,
+            log_keep: 5_000,
+            snapshot_timeout: Duration::from_mins(10),
+            connect_timeout: Duration::from_secs(2),
+            append_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+/// The configuration contradicts itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The cluster's name.
+    #[error("the cluster's name must have 1 to {max} bytes", max = CLUSTER_NAME_BYTES_MAX)]
+    ClusterName,
+    /// The members.
+    #[error(transparent)]
+    Members(ClusterError),
+    /// Times and sizes.
+    #[error("the times and sizes do not fit together: {reason}")]
+    Tuning {
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if !(1..=CLUSTER_NAME_BYTES_MAX).contains(&self.cluster.len()) {
+            return Err(ConfigError::ClusterName);
+        }
+        let refuse = |reason: &str| Err(ConfigError::Tuning { reason: reason.to_owned() });
+        let Tuning { snapshot_after, connect_timeout, append_timeout, .. } = self.tuning;
+        if snapshot_after == 0 {
+            return refuse("a snapshot after 0 entries would never end");
+        }
+        if connect_timeout.is_zero() || append_timeout.is_zero() {
+            return refuse("a timeout of zero leaves no time");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,46 @@
+//! Berth's replicated state machine: the allocator, driven by Raft.
+//!
+//! - [`Replica`] is one node of a cluster. It proposes commands (on whichever node), answers them
+//!   once they are committed and applied, and reads the state linearizably.
+//! - [`Ledger`] is the same for one host alone: durable, without a quorum, without a network.
+//!
+//! Invariants: nothing is acknowledged before it is durable, and the first failed write or sync
+//! ends the node ([`Fatal`]). An answer is given only after its command took effect; where that is
+//! not known, the error says so. No type of the Raft library leaves this crate, and nothing that is
+//! written or sent depends on one.
+//!
+//! `docs/internals/durability.md` lists every write and its sync; `docs/adr/` says why Raft's
+//! library is an alpha and why the state lives in memory.
+
+mod clock;
+mod cluster;
+mod config;
+mod deadline;
+mod directory;
+mod fatal;
+mod ledger;
+mod machine;
+mod proposer;
+mod raft;
+mod reads;
+mod replica;
+mod rocks;
+mod secret;
+mod snapshot;
+mod transport;
+mod types;
+
+pub use clock::{Clock, SystemClock};
+pub use cluster::{ClusterError, Member};
+pub use config::{Config, ConfigError, Tuning};
+pub use deadline::Deadline;
+pub use directory::DirectoryError;
+pub use fatal::{Fatal, FatalError};
+pub use ledger::{Ledger, LedgerConfig, LedgerError, LedgerStartError, LedgerStatus};
+pub use proposer::{NotExecuted, ProposeError, Proposed};
+pub use reads::{Consistency, Read, ReadError};
+pub use replica::{Fingerprint, MemberStatus, Replica, Role, StartError, Status};
+pub use rocks::{EntryError, StoreError};
+pub use secret::{Secret, SecretError};
+pub use snapshot::SnapshotError;
+pub use types::{ClusterId, LogIndex, NodeId, NodeName, Term};

@@ -1,0 +1,155 @@
+//! One node of the cluster.
+
+mod core;
+mod service;
+mod start;
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_allocator::{Envelope, State};
+use openraft::async_runtime::WatchReceiver;
+use tokio::task::JoinSet;
+
+pub(crate) use self::core::{Core, Executed, Hindrance};
+pub use start::StartError;
+pub use status::{Fingerprint, MemberStatus, Role, Status};
+
+use crate::proposer::Proposer;
+use crate::reads::ReadIndexes;
+use crate::{
+    Clock, Config, Consistency, Deadline, Fatal, LogIndex, NodeId, ProposeError, Proposed, Read,
+    ReadError,
+};
+
+/// How long a leader that stops waits for another one to take over.
+const HANDOVER_MAX: Duration = Duration::from_secs(2);
+
+/// One node of the cluster. Clones are the same node; it stops with [`Self::shutdown`], or when the
+/// last clone goes.
+#[derive(Clone)]
+pub struct Replica(Arc<Inner>);
+
+struct Inner {
+    core: Core,
+    proposer: Proposer,
+    read_indexes: ReadIndexes,
+    fatal: Fatal,
+    /// What runs beside Raft; it ends with this.
+    tasks: tokio::sync::Mutex<JoinSet<()>>,
+}
+
+impl Replica {
+    /// Starts the node with what is in its data directory; a new cluster, if nothing is.
+    ///
+    /// Returns as soon as the node runs: [`Self::status_when`] tells when there is a leader.
+    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        start::start(config, clock).await
+    }
+
+    /// This node's number.
+    pub fn node(&self) -> NodeId {
+        self.0.core.node()
+    }
+
+    /// Has a command executed, by whichever node leads, and gives its answer once it took effect.
+    ///
+    /// Proposing the same envelope again is safe: it is executed once. So within the deadline this
+    /// tries again, with a new leader if need be.
+    pub async fn propose(
+        &self,
+        envelope: Envelope,
+        deadline: Deadline,
+    ) -> Result<Proposed, ProposeError> {
+        self.0.proposer.propose(envelope, deadline).await
+    }
+
+    /// Looks at the state. Applying commands waits while it does, so it should be quick.
+    pub async fn read<T>(
+        &self,
+        consistency: Consistency,
+        deadline: Deadline,
+        look: impl FnOnce(&State) -> T,
+    ) -> Result<Read<T>, ReadError> {
+        if consistency == Consistency::Linearizable {
+            let index = self.0.read_indexes.get(deadline).await?;
+            if !self.0.core.applied().reaches(index, deadline).await {
+                return Err(ReadError::Behind { index: LogIndex::new(index) });
+            }
+        }
+        let (value, applied) = self.0.core.applied().read(look);
+        Ok(Read { value, applied })
+    }
+
+    /// How the node is.
+    pub fn status(&self) -> Status {
+        status::status(&self.0.core)
+    }
+
+    /// Waits until the status is as wanted; `None` if the deadline passes before, or the node ends.
+    pub async fn status_when(
+        &self,
+        deadline: Deadline,
+        wanted: impl Fn(&Status) -> bool,
+    ) -> Option<Status> {
+        let mut metrics = self.0.core.raft().metrics();
+        loop {
+            let status = self.status();
+            if wanted(&status) {
+                return Some(status);
+            }
+            tokio::time::timeout_at(deadline.instant(), metrics.changed()).await.ok()?.ok()?;
+        }
+    }
+
+    /// Hashes the state: nodes that applied the same entries have equal ones. Takes time in
+    /// proportion to the state, but holds up nothing.
+    pub async fn fingerprint(&self) -> Fingerprint {
+        let (state, applied) = self.0.core.applied().read(State::clone);
+        let hashing = tokio::task::spawn_blocking(move || Fingerprint {
+            applied,
+            revision: state.revision(),
+            value: state.fingerprint(),
+        });
+        hashing.await.expect("hashing a state does not panic")
+    }
+
+    /// Tells when the node cannot go on. The process must end then.
+    pub fn fatal(&self) -> Fatal {
+        self.0.fatal.clone()
+    }
+
+    /// Makes a snapshot now, in the background.
+    pub async fn make_snapshot(&self) {
+        // Fails when the node has stopped: then there is nothing to make.
+        let _ = self.0.core.raft().trigger().snapshot().await;
+    }
+
+    /// Hands the leadership to another node, if this one leads. True once another one does.
+    pub async fn hand_over(&self, deadline: Deadline) -> bool {
+        let status = self.status();
+        if status.role != Role::Leader {
+            return status.leader.is_some();
+        }
+        let best =
+            status.members.iter().filter(|member| member.node != status.node && member.voter);
+        let Some(best) = best.max_by_key(|member| member.matched) else { return false };
+        let trigger = self.0.core.raft().trigger();
+        if trigger.transfer_leader(best.node.get()).await.is_err() {
+            return false;
+        }
+        let other = |status: &Status| status.leader.is_some_and(|leader| leader != status.node);
+        self.status_when(deadline, other).await.is_some()
+    }
+
+    /// Stops the node: hands over the leadership, then ends all it does. What was not answered yet
+    /// is answered as unknown.
+    pub async fn shutdown(&self) {
+        self.hand_over(Deadline::after(HANDOVER_MAX)).await;
+        // It fails if Raft had panicked, which the fatal error told.
+        let _ = self.0.core.raft().shutdown().await;
+        self.0.core.links().close();
+        self.0.tasks.lock().await.shutdown().await;
+    }
+}

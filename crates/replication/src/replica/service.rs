@@ -1,0 +1,182 @@
+//! Answers what peers ask.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError, TransferLeaderRequest,
+    VoteRequest,
+};
+
+use super::Core;
+use crate::Deadline;
+use crate::machine;
+use crate::raft::{Entry, EntryRecord, LogId, LogPosition, Snapshot, TypeConfig, Vote, VoteRecord};
+use crate::snapshot::{Incoming, SnapshotStore};
+use crate::transport::{
+    AppendOutcome, Candidacy, Handle, Request, Response, Session, TransferOutcome,
+};
+
+/// This node, as its peers see it.
+pub(super) struct Service {
+    pub(super) core: Core,
+    pub(super) snapshots: Arc<SnapshotStore>,
+}
+
+/// A request could not be answered; the reason goes back to the peer.
+type Refused = String;
+
+impl Handle for Service {
+    async fn handle(&self, request: Request) -> Response {
+        let answered = match request {
+            Request::Append { vote, previous, entries, committed } => {
+                self.append(vote, previous, entries, committed).await
+            }
+            Request::Vote(candidacy) => self.vote(candidacy, false).await,
+            Request::PreVote(candidacy) => self.vote(candidacy, true).await,
+            Request::TransferLeader { from, to, last } => self.take_over(from, to, last).await,
+            Request::Propose { commands, patience_ms } => {
+                let deadline = Deadline::after(Duration::from_millis(patience_ms));
+                Ok(Response::Proposed(self.core.execute_here(commands, deadline).await))
+            }
+            Request::ReadIndex { patience_ms } => {
+                let deadline = Deadline::after(Duration::from_millis(patience_ms));
+                Ok(Response::ReadIndex(self.core.read_index_here(deadline).await))
+            }
+            Request::SnapshotBegin { .. }
+            | Request::SnapshotPiece { .. }
+            | Request::SnapshotEnd => Err("snapshots have a connection of their own".to_owned()),
+        };
+        answered.unwrap_or_else(|reason| Response::Failed { reason })
+    }
+
+    async fn handle_in_order(&self, session: &mut Session, request: Request) -> Response {
+        let answered = match request {
+            Request::SnapshotBegin { vote, length } => self.begin(session, vote, length),
+            Request::SnapshotPiece { offset, bytes } => {
+                receive(session, offset, bytes.to_vec()).await
+            }
+            Request::SnapshotEnd => self.install(session).await,
+            other => Ok(self.handle(other).await),
+        };
+        answered.unwrap_or_else(|reason| Response::Failed { reason })
+    }
+}
+
+impl Service {
+    async fn append(
+        &self,
+        vote: VoteRecord,
+        previous: Option<LogPosition>,
+        entries: Vec<EntryRecord>,
+        committed: Option<LogPosition>,
+    ) -> Result<Response, Refused> {
+        let entries: Result<Vec<Entry>, _> = entries.into_iter().map(Entry::try_from).collect();
+        let request = AppendEntriesRequest::<TypeConfig> {
+            vote: vote.into(),
+            prev_log_id: previous.map(LogId::from),
+            entries: entries.map_err(|error| error.to_string())?,
+            leader_commit: committed.map(LogId::from),
+        };
+        let appended = self.core.raft.append_entries(request).await;
+        Ok(Response::Appended(match appended.map_err(|error| error.to_string())? {
+            AppendEntriesResponse::Success => AppendOutcome::Stored,
+            AppendEntriesResponse::PartialSuccess(upto) => {
+                AppendOutcome::Partly(upto.as_ref().map(LogPosition::from))
+            }
+            AppendEntriesResponse::Conflict => AppendOutcome::Conflict,
+            AppendEntriesResponse::HigherVote(vote) => {
+                AppendOutcome::HigherVote(VoteRecord::from(&vote))
+            }
+        }))
+    }
+
+    async fn vote(&self, candidacy: Candidacy, pre_vote: bool) -> Result<Response, Refused> {
+        let mut request =
+            VoteRequest::<TypeConfig>::new(candidacy.vote.into(), candidacy.last.map(LogId::from));
+        request.leadership_transfer = candidacy.transfer;
+        let voted = match pre_vote {
+            true => self.core.raft.pre_vote(request).await,
+            false => self.core.raft.vote(request).await,
+        };
+        let voted = voted.map_err(|error| error.to_string())?;
+        Ok(Response::Voted {
+            vote: VoteRecord::from(&voted.vote),
+            granted: voted.vote_granted,
+            last: voted.last_log_id.as_ref().map(LogPosition::from),
+        })
+    }
+
+    async fn take_over(
+        &self,
+        from: VoteRecord,
+        to: u64,
+        last: Option<LogPosition>,
+    ) -> Result<Response, Refused> {
+        let request =
+            TransferLeaderRequest::<TypeConfig>::new(from.into(), to, last.map(LogId::from));
+        let handled = self.core.raft.handle_transfer_leader(request).await;
+        let position = |id: Option<LogId>| id.as_ref().map(LogPosition::from);
+        Ok(Response::Transferred(match handled.map_err(|error| error.to_string())? {
+            Ok(()) => TransferOutcome::Accepted,
+            Err(TransferLeaderError::VoteChanged { expected, actual }) => {
+                TransferOutcome::VoteChanged {
+                    expected: VoteRecord::from(&expected),
+                    actual: VoteRecord::from(&actual),
+                }
+            }
+            Err(TransferLeaderError::LogNotFlushed { expected, actual }) => {
+                TransferOutcome::Behind { expected: position(expected), actual: position(actual) }
+            }
+        }))
+    }
+
+    fn begin(
+        &self,
+        session: &mut Session,
+        vote: VoteRecord,
+        length: u64,
+    ) -> Result<Response, Refused> {
+        let incoming = self.snapshots.receive(length).map_err(|error| error.to_string())?;
+        session.receiving = Some((vote, incoming));
+        Ok(Response::SnapshotReceived)
+    }
+
+    async fn install(&self, session: &mut Session) -> Result<Response, Refused> {
+        let (vote, incoming) = session.receiving.take().ok_or("no snapshot was begun")?;
+        let (incoming, file) = blocking(move || {
+            let file = incoming.finish();
+            (incoming, file)
+        })
+        .await?;
+        let file = file.map_err(|error| error.to_string())?;
+        let meta = machine::meta(file.header.clone()).map_err(|error| error.to_string())?;
+        let snapshot = Snapshot { meta, snapshot: file };
+        let installed = self.core.raft.install_full_snapshot(Vote::from(vote), snapshot).await;
+        // Until then the received file must stay.
+        drop(incoming);
+        let response = installed.map_err(|error| error.to_string())?;
+        Ok(Response::SnapshotInstalled { vote: VoteRecord::from(&response.vote) })
+    }
+}
+
+async fn receive(session: &mut Session, offset: u64, piece: Vec<u8>) -> Result<Response, Refused> {
+    let (vote, mut incoming) = session.receiving.take().ok_or("no snapshot was begun")?;
+    if incoming.received() != offset {
+        return Err(format!("the snapshot's piece at {offset} comes out of order"));
+    }
+    let (incoming, appended): (Incoming, _) = blocking(move || {
+        let appended = incoming.append(&piece);
+        (incoming, appended)
+    })
+    .await?;
+    appended.map_err(|error| error.to_string())?;
+    session.receiving = Some((vote, incoming));
+    Ok(Response::SnapshotReceived)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refused> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
+}

@@ -1,0 +1,168 @@
+//! Starting a node.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use openraft::async_runtime::WatchReceiver;
+use openraft::errors::{Fatal as RaftFatal, InitializeError, RaftError};
+use tokio::task::JoinSet;
+
+use super::service::Service;
+use super::{Core, Inner, Replica};
+use crate::cluster::Cluster;
+use crate::config::ConfigError;
+use crate::directory::{DataDirectory, DirectoryError};
+use crate::machine::StateMachine;
+use crate::proposer::Proposer;
+use crate::raft::{NetworkFactory, Raft, library_config};
+use crate::reads::ReadIndexes;
+use crate::rocks::{RaftLog, StoreError};
+use crate::secret::Proof;
+use crate::snapshot::{SnapshotError, SnapshotStore};
+use crate::transport::{Identity, Links, Server};
+use crate::{Clock, Config, Fatal};
+
+/// A node could not start. Nothing was changed, beyond what an earlier start left.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(ConfigError),
+    /// The data directory.
+    #[error(transparent)]
+    Directory(DirectoryError),
+    /// The log.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The snapshots.
+    #[error(transparent)]
+    Snapshot(SnapshotError),
+    /// The address for peers.
+    #[error("cannot listen on {address} for peers")]
+    Listen {
+        /// The address.
+        address: String,
+        /// The reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What was kept does not fit together.
+    #[error("cannot go on from what is in {}: {reason}", path.display())]
+    Recover {
+        /// The data directory.
+        path: PathBuf,
+        /// Raft's reason.
+        reason: String,
+    },
+}
+
+pub(super) async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Replica, StartError> {
+    config.check().map_err(StartError::Config)?;
+    let invalid = |error| StartError::Config(ConfigError::Members(error));
+    let cluster = Cluster::new(&config.cluster, &config.members).map_err(invalid)?;
+    let node = cluster.member(&config.name).map_err(invalid)?;
+    let library = library_config(&config.cluster, &config.tuning)
+        .map_err(|reason| StartError::Config(ConfigError::Tuning { reason }))?;
+    let fatal = Fatal::new();
+    let opening = {
+        let (fatal, config, id) = (fatal.clone(), config.clone(), cluster.id);
+        tokio::task::spawn_blocking(move || {
+            let directory = DataDirectory::open(&config.data_dir, id, node, &config.name)
+                .map_err(StartError::Directory)?;
+            Kept::open(directory, &config.data_dir, id, &fatal)
+        })
+    };
+    let recover = |reason: String| StartError::Recover { path: config.data_dir.clone(), reason };
+    let kept = opening.await.map_err(|error| recover(error.to_string()))??;
+
+    let identity = Identity {
+        node,
+        cluster: cluster.id,
+        proof: Proof::new(cluster.id, config.secret.as_ref()),
+        directory: kept.directory,
+    };
+    let tuning = &config.tuning;
+    let nodes = cluster.nodes.clone();
+    let links = Links::new(identity, nodes, config.insecure, tuning.connect_timeout, &fatal);
+    let server = Server::bind(links.clone(), &config.listen)
+        .await
+        .map_err(|source| StartError::Listen { address: config.listen.clone(), source })?;
+    let network = NetworkFactory {
+        links: links.clone(),
+        append_timeout: tuning.append_timeout,
+        piece_timeout: tuning.append_timeout,
+    };
+    let applied = kept.machine.applied();
+    let raft = Raft::new(node.get(), Arc::new(library), network, kept.log, kept.machine)
+        .await
+        .map_err(|error| recover(error.to_string()))?;
+    let core = Core { raft, applied, links, clock };
+
+    let mut tasks = JoinSet::new();
+    let service = Service { core: core.clone(), snapshots: kept.snapshots };
+    tasks.spawn(server.run(Arc::new(service)));
+    tasks.spawn(supervise(core.raft().clone(), fatal.clone()));
+    let proposer = Proposer::start(core.clone(), &mut tasks);
+    let read_indexes = ReadIndexes::start(core.clone(), &mut tasks);
+    form(&core, &cluster).await.map_err(recover)?;
+    let tasks = tokio::sync::Mutex::new(tasks);
+    Ok(Replica(Arc::new(Inner { core, proposer, read_indexes, fatal, tasks })))
+}
+
+/// What a data directory holds.
+struct Kept {
+    directory: Arc<DataDirectory>,
+    log: RaftLog,
+    machine: StateMachine,
+    snapshots: Arc<SnapshotStore>,
+}
+
+impl Kept {
+    fn open(
+        directory: DataDirectory,
+        path: &std::path::Path,
+        cluster: crate::ClusterId,
+        fatal: &Fatal,
+    ) -> Result<Self, StartError> {
+        let log = RaftLog::open(path, fatal).map_err(StartError::Store)?;
+        let needed = log.purged().map(|purged| purged.index());
+        let (snapshots, loaded) = SnapshotStore::open(&path.join("snapshots"), cluster, needed)
+            .map_err(StartError::Snapshot)?;
+        let snapshots = Arc::new(snapshots);
+        let machine = StateMachine::new(loaded, Arc::clone(&snapshots), fatal.clone());
+        let machine = machine.map_err(|error| StartError::Recover {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self { directory: Arc::new(directory), log, machine, snapshots })
+    }
+}
+
+/// Begins a new cluster, unless this node knows one. All first members do so with the same
+/// membership, at the same place in the log, which makes it one cluster.
+async fn form(core: &Core, cluster: &Cluster) -> Result<(), String> {
+    match core.raft().initialize(cluster.first_membership()).await {
+        // Not allowed where there is something in the log, or a vote: the usual restart.
+        Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Reports when Raft ends for another reason than being asked to.
+async fn supervise(raft: Raft, fatal: Fatal) {
+    let mut metrics = raft.metrics();
+    loop {
+        let state = metrics.borrow_watched().running_state.clone();
+        match state {
+            Ok(()) => {}
+            Err(RaftFatal::Stopped) => return,
+            Err(error) => {
+                fatal.raise("running Raft", &error);
+                return;
+            }
+        }
+        if metrics.changed().await.is_err() {
+            return;
+        }
+    }
+}

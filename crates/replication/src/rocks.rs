@@ -1,0 +1,21 @@
+//! Durable storage on RocksDB: the Raft log, and the same group commit for the local ledger.
+//!
+//! One thread writes ([`Commits`]); a round is one atomic write with one sync, and is numbered. The
+//! number of the last synced round is kept beside the database ([`witness`]), so that a write-ahead
+//! log that lost acknowledged writes is noticed when it is opened.
+
+mod cache;
+mod commits;
+mod error;
+mod log;
+mod reader;
+mod store;
+#[cfg(test)]
+mod tests;
+mod witness;
+
+pub(crate) use commits::{Commits, Write};
+pub use error::{EntryError, StoreError};
+pub(crate) use log::RaftLog;
+pub(crate) use store::Store;
+use store::{Family, index_key};

@@ -1,0 +1,238 @@
+//! Group commit: one thread that writes in the order of submission, one sync for all that waits.
+//!
+//! While a round is being synced the next one gathers. A round is one atomic write: after a crash
+//! it is there as a whole, with all rounds before it, or not at all. The first failure is latched
+//! ([`Fatal`]); every write of that round and after it is told so.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use berth_codec::Record;
+use rocksdb::{WriteBatch, WriteOptions};
+use tokio::sync::{mpsc, oneshot};
+
+use super::witness::{Round, Witness};
+use super::{Family, Store, StoreError};
+use crate::Fatal;
+use crate::fatal::FatalError;
+
+/// Writes that may wait; then submitters do.
+const QUEUE_MAX: usize = 1_024;
+/// Bytes in a round, unless a single write is larger.
+const ROUND_BYTES_MAX: usize = 4 << 20;
+/// Where the number of a round is kept in the database.
+const ROUND_KEY: &str = "round";
+
+type Done = Box<dyn FnOnce(Result<(), FatalError>) + Send>;
+
+enum Change {
+    Put { family: Family, key: Vec<u8>, value: Vec<u8> },
+    DeleteRange { from: u64, to: u64 },
+}
+
+/// Changes that are made together, or not at all.
+#[derive(Default)]
+pub(crate) struct Write {
+    changes: Vec<Change>,
+    bytes: usize,
+    synced: bool,
+    done: Option<Done>,
+}
+
+impl Write {
+    /// Puts an entry.
+    pub(crate) fn put_entry(&mut self, index: u64, value: Vec<u8>) {
+        self.put(Family::Log, super::index_key(index).to_vec(), value);
+    }
+
+    /// Puts a single value.
+    pub(crate) fn put_value<R: Record>(
+        &mut self,
+        name: &'static str,
+        value: &R,
+    ) -> Result<(), StoreError> {
+        let value = berth_codec::encode(value).map_err(StoreError::Encode)?;
+        self.put(Family::Meta, name.into(), value);
+        Ok(())
+    }
+
+    /// Deletes entries from index `from` up to, and without, `to`.
+    pub(crate) fn delete_entries(&mut self, from: u64, to: u64) {
+        if from < to {
+            self.changes.push(Change::DeleteRange { from, to });
+        }
+    }
+
+    /// Asks for a sync, and to be told when it is over, from the writing thread.
+    #[must_use]
+    pub(crate) fn synced(
+        mut self,
+        done: impl FnOnce(Result<(), FatalError>) + Send + 'static,
+    ) -> Self {
+        self.synced = true;
+        self.done = Some(Box::new(done));
+        self
+    }
+
+    fn put(&mut self, family: Family, key: Vec<u8>, value: Vec<u8>) {
+        self.bytes += key.len() + value.len();
+        self.changes.push(Change::Put { family, key, value });
+    }
+}
+
+/// The submitting end. There is one, which is what makes the order of writes that of its calls.
+pub(crate) struct Commits {
+    queue: Option<mpsc::Sender<Write>>,
+    submitted: u64,
+    written: Arc<AtomicU64>,
+    fatal: Fatal,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Commits {
+    /// Checks that the store has all rounds that were synced, and starts the writing thread.
+    pub(crate) fn start(
+        store: Arc<Store>,
+        witness: &Path,
+        fatal: &Fatal,
+    ) -> Result<Self, StoreError> {
+        let (witness, synced) = Witness::open(witness)?;
+        let found = store.value::<Round>(ROUND_KEY)?.map_or(0, |round| round.0);
+        if found < synced {
+            return Err(StoreError::Shortened { path: store.path().to_owned(), synced, found });
+        }
+        let (queue, writes) = mpsc::channel(QUEUE_MAX);
+        let written = Arc::new(AtomicU64::new(0));
+        let writer = Writer {
+            store,
+            witness,
+            round: found,
+            fatal: fatal.clone(),
+            written: Arc::clone(&written),
+        };
+        let thread = std::thread::Builder::new()
+            .name("berth-writer".to_owned())
+            .spawn(move || writer.run(writes))
+            .map_err(|error| {
+                StoreError::Fatal(fatal.raise("starting the writing thread", &error))
+            })?;
+        let (queue, thread) = (Some(queue), Some(thread));
+        Ok(Self { queue, submitted: 0, written, fatal: fatal.clone(), thread })
+    }
+
+    /// Hands a write over. Gives its number: [`Self::written`] reaches it once the write can be read.
+    pub(crate) async fn submit(&mut self, write: Write) -> Result<u64, StoreError> {
+        if let Some(error) = self.fatal.error() {
+            return Err(StoreError::Fatal(error));
+        }
+        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        queue.send(write).await.map_err(|_| StoreError::Closed)?;
+        self.submitted += 1;
+        Ok(self.submitted)
+    }
+
+    /// Hands a write over and waits until it is synced.
+    pub(crate) async fn commit(&mut self, write: Write) -> Result<(), StoreError> {
+        let (done, synced) = oneshot::channel();
+        let write = write.synced(move |result| {
+            // The submitter may have gone; the write counts all the same.
+            let _ = done.send(result);
+        });
+        self.submit(write).await?;
+        synced.await.map_err(|_| StoreError::Closed)?.map_err(StoreError::Fatal)
+    }
+
+    /// The number the next write will get.
+    pub(crate) const fn next(&self) -> u64 {
+        self.submitted + 1
+    }
+
+    /// How many writes can be read from the store, in the order of submission.
+    pub(crate) fn written(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.written)
+    }
+}
+
+impl Drop for Commits {
+    /// Waits for what was submitted, so that the directory can be opened again at once.
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there was shown by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Writer {
+    store: Arc<Store>,
+    witness: Witness,
+    round: u64,
+    fatal: Fatal,
+    written: Arc<AtomicU64>,
+}
+
+impl Writer {
+    fn run(mut self, mut writes: mpsc::Receiver<Write>) {
+        while let Some(first) = writes.blocking_recv() {
+            let mut bytes = first.bytes;
+            let mut waiting = VecDeque::from([first]);
+            while bytes < ROUND_BYTES_MAX
+                && let Ok(next) = writes.try_recv()
+            {
+                bytes += next.bytes;
+                waiting.push_back(next);
+            }
+            let result = self.commit(&waiting);
+            if result.is_ok() {
+                self.written.fetch_add(waiting.len() as u64, Ordering::Release);
+            }
+            for done in waiting.into_iter().filter_map(|write| write.done) {
+                done(result.clone());
+            }
+        }
+    }
+
+    fn commit(&mut self, writes: &VecDeque<Write>) -> Result<(), FatalError> {
+        if let Some(error) = self.fatal.error() {
+            return Err(error);
+        }
+        let synced = writes.iter().any(|write| write.synced);
+        let mut batch = WriteBatch::default();
+        for change in writes.iter().flat_map(|write| &write.changes) {
+            self.add(&mut batch, change);
+        }
+        let round = self.round + u64::from(synced);
+        let record = berth_codec::encode(&Round(round))
+            .map_err(|error| self.fatal.raise("numbering a round of writes", &error))?;
+        batch.put_cf(self.store.family(Family::Meta), ROUND_KEY, record);
+        let mut how = WriteOptions::default();
+        how.set_sync(synced);
+        self.store
+            .db()
+            .write_opt(batch, &how)
+            .map_err(|error| self.fatal.raise("writing the log", &error))?;
+        if synced {
+            self.round = round;
+            self.witness
+                .write(round)
+                .map_err(|error| self.fatal.raise("counting synced writes", &error))?;
+        }
+        Ok(())
+    }
+
+    fn add(&self, batch: &mut WriteBatch, change: &Change) {
+        match change {
+            Change::Put { family, key, value } => {
+                batch.put_cf(self.store.family(*family), key, value);
+            }
+            Change::DeleteRange { from, to } => batch.delete_range_cf(
+                self.store.family(Family::Log),
+                super::index_key(*from),
+                super::index_key(*to),
+            ),
+        }
+    }
+}

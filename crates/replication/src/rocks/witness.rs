@@ -1,0 +1,101 @@
+//! How many rounds of writes were synced, kept outside the database.
+//!
+//! The number is written after each sync, and not synced itself: it may lag behind the database (a
+//! power failure), but never leads it. A database that lags behind the number has lost acknowledged
+//! writes. Two slots are written in turn, so that a torn write leaves the other one.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use berth_codec::{Kind, Record};
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+
+const SLOTS: u64 = 2;
+const SLOT_BYTES: usize = 64;
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Round(pub(super) u64);
+
+impl Record for Round {
+    const KIND: Kind = Kind::LogPosition;
+    const VERSION: u8 = 1;
+    /// One byte of a slot says how long the record is.
+    const LIMIT: usize = SLOT_BYTES - 1;
+}
+
+pub(super) struct Witness {
+    file: File,
+    path: PathBuf,
+}
+
+impl Witness {
+    /// Opens the file, and gives the number it holds; zero for a new one.
+    pub(super) fn open(path: &Path) -> Result<(Self, u64), StoreError> {
+        let failed = |source| StoreError::Witness { path: path.to_owned(), source };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed)?;
+        let witness = Self { file, path: path.to_owned() };
+        if witness.file.metadata().map_err(failed)?.len() == 0 {
+            witness.write(0).and_then(|()| witness.file.sync_all()).map_err(failed)?;
+            return Ok((witness, 0));
+        }
+        let slots = (0..SLOTS).map(|slot| witness.read(slot)).collect::<io::Result<Vec<_>>>();
+        let newest = slots.map_err(failed)?.into_iter().flatten().max();
+        let newest = newest.ok_or(StoreError::WitnessDamaged { path: witness.path.clone() })?;
+        Ok((witness, newest))
+    }
+
+    /// Notes that this round was synced.
+    pub(super) fn write(&self, round: u64) -> io::Result<()> {
+        let record = berth_codec::encode(&Round(round)).map_err(io::Error::other)?;
+        let mut slot = [0; SLOT_BYTES];
+        slot[0] = u8::try_from(record.len()).expect("the record's limit is below a slot's size");
+        slot[1..=record.len()].copy_from_slice(&record);
+        self.file.write_all_at(&slot, offset(round % SLOTS))
+    }
+
+    /// A slot's number, if it is whole.
+    fn read(&self, slot: u64) -> io::Result<Option<u64>> {
+        let mut bytes = [0; SLOT_BYTES];
+        match self.file.read_exact_at(&mut bytes, offset(slot)) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read?,
+        }
+        let record = bytes.get(1..=usize::from(bytes[0]));
+        Ok(record.and_then(|record| berth_codec::decode::<Round>(record).ok()).map(|round| round.0))
+    }
+}
+
+const fn offset(slot: u64) -> u64 {
+    slot * SLOT_BYTES as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_whole_slot_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("witness");
+        let (witness, found) = Witness::open(&path).unwrap();
+        assert_eq!(found, 0);
+        witness.write(1).unwrap();
+        witness.write(2).unwrap();
+        assert_eq!(Witness::open(&path).unwrap().1, 2);
+        // A torn write of round 3 leaves round 2.
+        witness.file.write_all_at(&[9; 20], offset(1)).unwrap();
+        assert_eq!(Witness::open(&path).unwrap().1, 2);
+        witness.file.write_all_at(&[9; 20], offset(0)).unwrap();
+        assert!(matches!(Witness::open(&path), Err(StoreError::WitnessDamaged { .. })));
+    }
+}

@@ -1,0 +1,20 @@
+//! How nodes talk: our own frames over TCP.
+//!
+//! A connection belongs to one [`Lane`] of one pair of nodes, begins with a greeting in which both
+//! sides check whom they talk to, and then carries requests one way and responses the other, many
+//! at a time. Nothing read from the network is trusted to have a size or a form.
+
+mod frame;
+mod greeting;
+mod handshake;
+mod link;
+mod links;
+mod message;
+mod server;
+mod stream;
+
+pub(crate) use greeting::{Identity, Lane};
+pub(crate) use link::{CallError, Link};
+pub(crate) use links::Links;
+pub(crate) use message::{AppendOutcome, Candidacy, Failure, Request, Response, TransferOutcome};
+pub(crate) use server::{Handle, Server, Session};

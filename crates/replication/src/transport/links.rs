@@ -1,0 +1,85 @@
+//! All links of a node, and where its peers are.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::greeting::{Identity, Lane};
+use super::link::{Link, Target};
+use super::stream::Plaintext;
+use crate::raft::PeerNode;
+use crate::{Fatal, NodeId};
+
+/// Makes links, one for each peer and lane. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Links(Arc<Shared>);
+
+struct Shared {
+    identity: Identity,
+    /// Where peers are by configuration, which counts more than what the log says.
+    configured: BTreeMap<u64, PeerNode>,
+    plaintext: Plaintext,
+    connect_timeout: Duration,
+    fatal: Fatal,
+    open: Mutex<BTreeMap<(u64, Lane), (String, Link)>>,
+}
+
+impl Links {
+    pub(crate) fn new(
+        identity: Identity,
+        configured: BTreeMap<u64, PeerNode>,
+        insecure: bool,
+        connect_timeout: Duration,
+        fatal: &Fatal,
+    ) -> Self {
+        let fatal = fatal.clone();
+        let plaintext = if insecure { Plaintext::Anywhere } else { Plaintext::Loopback };
+        let open = Mutex::new(BTreeMap::new());
+        Self(Arc::new(Shared { identity, configured, plaintext, connect_timeout, fatal, open }))
+    }
+
+    pub(super) fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    pub(super) fn plaintext(&self) -> Plaintext {
+        self.0.plaintext
+    }
+
+    pub(super) fn connect_timeout(&self) -> Duration {
+        self.0.connect_timeout
+    }
+
+    /// Where a member is.
+    pub(crate) fn address(&self, node: NodeId, known: &PeerNode) -> String {
+        let configured = self.0.configured.get(&node.get());
+        configured.unwrap_or(known).address.clone()
+    }
+
+    /// The link to a member.
+    pub(crate) fn to(&self, node: NodeId, known: &PeerNode, lane: Lane) -> Link {
+        let address = self.address(node, known);
+        let mut open = self.0.open.lock().expect("nothing panics while it holds the links");
+        match open.get(&(node.get(), lane)) {
+            Some((same, link)) if *same == address => link.clone(),
+            _ => {
+                let link = Link::new(Target {
+                    identity: self.0.identity.clone(),
+                    node,
+                    address: address.clone(),
+                    lane,
+                    plaintext: self.0.plaintext,
+                    connect_timeout: self.0.connect_timeout,
+                    fatal: self.0.fatal.clone(),
+                });
+                open.insert((node.get(), lane), (address, link.clone()));
+                link
+            }
+        }
+    }
+
+    /// Closes all links.
+    pub(crate) fn close(&self) {
+        self.0.open.lock().expect("nothing panics while it holds the links").clear();
+    }
+}

@@ -1,0 +1,176 @@
+//! The listening side: accepts connections, greets, and has requests answered.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncWriteExt, BufReader, BufWriter, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::frame::{self, BODY_BYTES_MAX, Frame, FrameKind};
+use super::greeting::Lane;
+use super::link::chain;
+use super::message::{Request, Response};
+use super::stream::PeerStream;
+use super::{Links, handshake};
+use crate::raft::VoteRecord;
+use crate::snapshot::Incoming;
+
+/// Connections open at a time: four lanes from each peer, and room for those being replaced.
+const CONNECTIONS_MAX: usize = 256;
+/// Requests of one connection being answered at a time.
+const REQUESTS_MAX: usize = 256;
+/// How long a peer may take no bytes.
+const WRITE_MAX: Duration = Duration::from_secs(10);
+/// Pause when the system gives no more connections.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a connection remembers between its requests.
+#[derive(Default)]
+pub(crate) struct Session {
+    /// A snapshot being received, and the vote it comes under.
+    pub(crate) receiving: Option<(VoteRecord, Incoming)>,
+}
+
+/// Answers requests.
+pub(crate) trait Handle: Send + Sync + 'static {
+    /// Answers a request that depends on no other one.
+    fn handle(&self, request: Request) -> impl Future<Output = Response> + Send;
+
+    /// Answers a request in the order of its connection.
+    fn handle_in_order(
+        &self,
+        session: &mut Session,
+        request: Request,
+    ) -> impl Future<Output = Response> + Send;
+}
+
+/// A listening socket.
+pub(crate) struct Server {
+    listener: TcpListener,
+    links: Links,
+}
+
+impl Server {
+    /// Opens the socket.
+    pub(crate) async fn bind(links: Links, listen: &str) -> io::Result<Self> {
+        let listener = links.plaintext().listen(listen).await?;
+        Ok(Self { listener, links })
+    }
+
+    /// Serves until it is dropped; its connections end with it.
+    pub(crate) async fn run<H: Handle>(self, handler: Arc<H>) {
+        let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        // Twice as many may greet, so that one too many is told so.
+        let greeting = Arc::new(Semaphore::new(2 * CONNECTIONS_MAX));
+        let mut connections = JoinSet::new();
+        loop {
+            while connections.try_join_next().is_some() {}
+            let accepted = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a peer's connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Ok(greeting) = Arc::clone(&greeting).try_acquire_owned() else { continue };
+            let permit = Arc::clone(&permits).try_acquire_owned().ok();
+            let (links, handler) = (self.links.clone(), Arc::clone(&handler));
+            connections.spawn(async move {
+                serve(accepted, links, handler, permit).await;
+                drop(greeting);
+            });
+        }
+    }
+}
+
+async fn serve<H: Handle>(
+    stream: TcpStream,
+    links: Links,
+    handler: Arc<H>,
+    permit: Option<OwnedSemaphorePermit>,
+) {
+    let peer = stream.peer_addr().map_or_else(|error| error.to_string(), |peer| peer.to_string());
+    let Ok(mut stream) = PeerStream::plain(stream) else { return };
+    let greeting = handshake::welcome(&mut stream, links.identity(), permit.is_none());
+    match timeout(links.connect_timeout(), greeting).await {
+        Err(_) => tracing::warn!(peer, "a connection brought no greeting in time"),
+        Ok(Err(error)) => tracing::warn!(peer, error = chain(&error), "a peer was turned away"),
+        Ok(Ok((node, lane))) => {
+            tracing::debug!(peer, %node, ?lane, "a peer connected");
+            let reason = converse(stream, lane, handler).await;
+            tracing::debug!(peer, %node, ?lane, reason, "a peer's connection ended");
+        }
+    }
+}
+
+async fn converse<H: Handle>(stream: PeerStream, lane: Lane, handler: Arc<H>) -> String {
+    let (read, write) = tokio::io::split(stream);
+    let mut reader = BufReader::new(read);
+    let (responses, queue) = mpsc::channel(REQUESTS_MAX);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(answer(BufWriter::new(write), queue));
+    let room = Arc::new(Semaphore::new(REQUESTS_MAX));
+    let mut session = Session::default();
+    loop {
+        while tasks.try_join_next().is_some() {}
+        let (id, request) = match receive(&mut reader).await {
+            Ok(Some(received)) => received,
+            Ok(None) => return "the peer closed it".to_owned(),
+            Err(reason) => return reason,
+        };
+        if matches!(lane, Lane::Log | Lane::Snapshot) {
+            let response = handler.handle_in_order(&mut session, request).await;
+            if responses.send((id, response)).await.is_err() {
+                return "the peer takes no bytes".to_owned();
+            }
+            continue;
+        }
+        let permit = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
+        let (handler, responses) = (Arc::clone(&handler), responses.clone());
+        tasks.spawn(async move {
+            let response = handler.handle(request).await;
+            // Fails when the connection is gone: nobody waits any more.
+            let _ = responses.send((id, response)).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn receive(
+    reader: &mut (impl tokio::io::AsyncRead + Unpin),
+) -> Result<Option<(u64, Request)>, String> {
+    let frame = frame::read(reader, BODY_BYTES_MAX).await.map_err(|error| chain(&error))?;
+    let Some(frame) = frame else { return Ok(None) };
+    if frame.kind != FrameKind::Request {
+        return Err("the peer sent something else than a request".to_owned());
+    }
+    let request = berth_codec::decode(&frame.body).map_err(|error| chain(&error))?;
+    Ok(Some((frame.id, request)))
+}
+
+/// Writes responses in the order in which they become ready.
+async fn answer(
+    mut writer: BufWriter<WriteHalf<PeerStream>>,
+    mut queue: mpsc::Receiver<(u64, Response)>,
+) {
+    while let Some((id, response)) = queue.recv().await {
+        let body = berth_codec::encode(&response)
+            .or_else(|error| berth_codec::encode(&Response::Failed { reason: error.to_string() }));
+        let Ok(body) = body else { return };
+        let frame = Frame { kind: FrameKind::Response, id, body };
+        let idle = queue.is_empty();
+        let writing = async {
+            frame::write(&mut writer, &frame).await.ok()?;
+            if idle { writer.flush().await.ok() } else { Some(()) }
+        };
+        if !matches!(timeout(WRITE_MAX, writing).await, Ok(Some(()))) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The byte stream under a connection, and where plaintext is allowed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A connection's stream. Encrypted ones become a variant of their own.
+#[derive(Debug)]
+pub(crate) enum PeerStream {
+    /// Plaintext.
+    Plain(TcpStream),
+}
+
+/// Where plaintext may be spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plaintext {
+    /// Between processes of one machine.
+    Loopback,
+    /// Anywhere: the operator said so.
+    Anywhere,
+}
+
+impl Plaintext {
+    fn check(self, address: SocketAddr) -> io::Result<()> {
+        if self == Self::Anywhere || address.ip().to_canonical().is_loopback() {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "{address} is not a loopback address, and peers speak plaintext: allow that with \
+                 `insecure`, or use loopback"
+            ),
+        ))
+    }
+
+    /// Connects to the first address of `host:port` that answers.
+    pub(super) async fn connect(self, address: &str) -> io::Result<PeerStream> {
+        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for resolved in tokio::net::lookup_host(address).await? {
+            self.check(resolved)?;
+            match TcpStream::connect(resolved).await {
+                Ok(stream) => return PeerStream::plain(stream),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    /// Listens on `host:port`.
+    pub(super) async fn listen(self, address: &str) -> io::Result<TcpListener> {
+        for resolved in tokio::net::lookup_host(address).await? {
+            self.check(resolved)?;
+        }
+        TcpListener::bind(address).await
+    }
+}
+
+impl PeerStream {
+    pub(super) fn plain(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Self::Plain(stream))
+    }
+}
+
+impl AsyncRead for PeerStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for PeerStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}

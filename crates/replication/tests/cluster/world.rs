@@ -1,0 +1,220 @@
+//! A cluster in one process: each node with its own runtime, so that killing it is dropping that.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use berth_allocator::{
+    Answer, ClientName, Command, Envelope, Incarnation, Millis, Register, Response, Sequence,
+    SpaceName, SpaceSettings, Text,
+};
+use berth_replication::{
+    Config, Consistency, Deadline, DirectoryError, Fingerprint, Member, NodeName, ProposeError,
+    Proposed, ReadError, Replica, Secret, StartError, Status, SystemClock, Tuning,
+};
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+
+/// Long enough for an election on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn soon() -> Deadline {
+    Deadline::after(PATIENCE)
+}
+
+pub(crate) struct Node {
+    pub(crate) runtime: Runtime,
+    pub(crate) replica: Replica,
+}
+
+impl Node {
+    pub(crate) fn start(config: Config) -> Result<Self, StartError> {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let replica = runtime.block_on(Replica::start(config, Arc::new(SystemClock)))?;
+        Ok(Self { runtime, replica })
+    }
+
+    pub(crate) fn propose(
+        &self,
+        envelope: Envelope,
+        deadline: Deadline,
+    ) -> Result<Proposed, ProposeError> {
+        self.runtime.block_on(self.replica.propose(envelope, deadline))
+    }
+
+    /// The names of all spaces.
+    pub(crate) fn spaces(
+        &self,
+        consistency: Consistency,
+        deadline: Deadline,
+    ) -> Result<Vec<String>, ReadError> {
+        let names = |state: &berth_allocator::State| {
+            state.spaces().map(|space| space.name.to_string()).collect::<Vec<_>>()
+        };
+        let read = self.runtime.block_on(self.replica.read(consistency, deadline, names));
+        read.map(|read| read.value)
+    }
+
+    pub(crate) fn wait(&self, wanted: impl Fn(&Status) -> bool) -> Status {
+        let waited = self.runtime.block_on(self.replica.status_when(soon(), wanted));
+        waited.unwrap_or_else(|| panic!("not so in time: {:?}", self.replica.status()))
+    }
+
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.runtime.block_on(self.replica.fingerprint())
+    }
+
+    /// Ends it at once: its tasks are dropped where they stand, its sockets close.
+    pub(crate) fn kill(self) {
+        let Self { runtime, replica } = self;
+        drop(replica);
+        runtime.shutdown_background();
+    }
+}
+
+/// A cluster's files and its running nodes, by number from 0.
+pub(crate) struct World {
+    pub(crate) dirs: Vec<TempDir>,
+    pub(crate) configs: Vec<Config>,
+    pub(crate) nodes: BTreeMap<usize, Node>,
+}
+
+pub(crate) fn tuning() -> Tuning {
+    Tuning { election: Duration::from_millis(400)..Duration::from_millis(800), ..Tuning::default() }
+}
+
+pub(crate) fn member(name: &str, address: &str) -> Member {
+    Member { name: NodeName::new(name).unwrap(), address: address.to_owned() }
+}
+
+impl World {
+    /// Starts three nodes with nothing on disk.
+    pub(crate) fn new(tuning: Tuning) -> Self {
+        let sockets: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let address = |socket: &TcpListener| socket.local_addr().unwrap().to_string();
+        let names = ["ada", "bob", "cyd"];
+        let members: Vec<Member> = names
+            .iter()
+            .zip(&sockets)
+            .map(|(name, socket)| member(name, &address(socket)))
+            .collect();
+        drop(sockets);
+        let dirs: Vec<_> = names.iter().map(|_| tempfile::tempdir().unwrap()).collect();
+        let config = |(member, dir): (&Member, &TempDir)| Config {
+            cluster: "test".to_owned(),
+            name: member.name.clone(),
+            members: members.clone(),
+            data_dir: dir.path().join("raft"),
+            listen: member.address.clone(),
+            secret: Some(Secret::new(b"a secret for the tests").unwrap()),
+            insecure: false,
+            tuning: tuning.clone(),
+        };
+        let configs = members.iter().zip(&dirs).map(config).collect();
+        let mut world = Self { dirs, configs, nodes: BTreeMap::new() };
+        (0..3).for_each(|node| world.start(node));
+        world
+    }
+
+    /// Starts a node, waiting for what is left of its last life to let go of its files.
+    pub(crate) fn start(&mut self, node: usize) {
+        let since = Instant::now();
+        loop {
+            match Node::start(self.configs[node].clone()) {
+                Ok(started) => {
+                    self.nodes.insert(node, started);
+                    return;
+                }
+                Err(
+                    StartError::Directory(DirectoryError::InUse { .. })
+                    | StartError::Store(_)
+                    | StartError::Listen { .. },
+                ) if since.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
+                Err(error) => panic!("node {node} does not start: {error:?}"),
+            }
+        }
+    }
+
+    pub(crate) fn kill(&mut self, node: usize) {
+        self.nodes.remove(&node).unwrap().kill();
+    }
+
+    pub(crate) fn any(&self) -> &Node {
+        self.nodes.values().next().unwrap()
+    }
+
+    /// Waits until a running node leads, and gives its number.
+    pub(crate) fn leader(&self) -> usize {
+        let ids: Vec<u64> = self.nodes.values().map(|node| node.replica.node().get()).collect();
+        let leads = |status: &Status| status.leader.is_some_and(|id| ids.contains(&id.get()));
+        let leader = self.any().wait(leads).leader.unwrap();
+        *self.nodes.iter().find(|(_, node)| node.replica.node() == leader).unwrap().0
+    }
+
+    pub(crate) fn follower(&self) -> usize {
+        let leader = self.leader();
+        *self.nodes.keys().find(|node| **node != leader).unwrap()
+    }
+
+    /// Waits until all running nodes have applied the same, and checks that it is the same.
+    pub(crate) fn agree(&self) -> Fingerprint {
+        let since = Instant::now();
+        loop {
+            let prints: Vec<_> = self.nodes.values().map(Node::fingerprint).collect();
+            if prints.iter().all(|print| print.applied == prints[0].applied) {
+                assert!(prints.iter().all(|print| *print == prints[0]), "{prints:?}");
+                return prints[0];
+            }
+            assert!(since.elapsed() < PATIENCE, "they do not come together: {prints:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// A client that numbers its commands.
+pub(crate) struct Client {
+    name: ClientName,
+    incarnation: Incarnation,
+    sequence: AtomicU64,
+}
+
+impl Client {
+    /// Registers with the cluster.
+    pub(crate) fn register(name: &str, node: &Node) -> Self {
+        let name = ClientName::new(name).unwrap();
+        let register =
+            Register { instance: 1, address: Text::new("here").unwrap(), lease: Millis::new(0) };
+        let envelope = Envelope {
+            client: name.clone(),
+            incarnation: Incarnation::new(0),
+            sequence: Sequence::new(1),
+            heard: Sequence::new(0),
+            command: Command::Register(register),
+        };
+        let answer = node.propose(envelope, soon()).unwrap().answer;
+        let Ok(Response::Registered(incarnation)) = answer.outcome else {
+            panic!("not registered: {answer:?}");
+        };
+        Self { name, incarnation, sequence: AtomicU64::new(1) }
+    }
+
+    /// A new command that makes a space.
+    pub(crate) fn create(&self, space: &str) -> Envelope {
+        let mut settings = SpaceSettings::exclusive(None);
+        settings.ranges.clear();
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+        Envelope {
+            client: self.name.clone(),
+            incarnation: self.incarnation,
+            sequence: Sequence::new(sequence),
+            heard: Sequence::new(0),
+            command: Command::CreateSpace { name: SpaceName::new(space).unwrap(), settings },
+        }
+    }
+}
+
+pub(crate) fn done(answer: &Answer) -> bool {
+    matches!(answer.outcome, Ok(Response::Done))
+}
