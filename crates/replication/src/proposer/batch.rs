@@ -23,7 +23,9 @@ pub(super) async fn run(core: &Core, mut items: Vec<Item>) {
             Err(Hindrance::Refused { reason }) => return refuse(items, &reason),
             Err(hindrance) => {
                 tracing::debug!(?hindrance, commands = items.len(), "an attempt failed");
-                items.iter().for_each(|item| item.progress.fail(&hindrance));
+                for item in &items {
+                    item.progress.fail(&hindrance);
+                }
             }
         }
         tokio::time::sleep(PAUSE).await;

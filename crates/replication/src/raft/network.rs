@@ -134,9 +134,10 @@ impl RaftNetworkV2<TypeConfig> for Network {
         option: RPCOption,
     ) -> RpcResult<AppendEntriesResponse<TypeConfig>> {
         // Storing entries may take longer than a sign of life.
-        let patience = match append.entries.is_empty() {
-            true => option.soft_ttl(),
-            false => self.append_timeout.max(option.soft_ttl()),
+        let patience = if append.entries.is_empty() {
+            option.soft_ttl()
+        } else {
+            self.append_timeout.max(option.soft_ttl())
         };
         let request = Request::Append {
             vote: VoteRecord::from(&append.vote),

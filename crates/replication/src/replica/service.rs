@@ -95,9 +95,10 @@ impl Service {
         let mut request =
             VoteRequest::<TypeConfig>::new(candidacy.vote.into(), candidacy.last.map(LogId::from));
         request.leadership_transfer = candidacy.transfer;
-        let voted = match pre_vote {
-            true => self.core.raft.pre_vote(request).await,
-            false => self.core.raft.vote(request).await,
+        let voted = if pre_vote {
+            self.core.raft.pre_vote(request).await
+        } else {
+            self.core.raft.vote(request).await
         };
         let voted = voted.map_err(|error| error.to_string())?;
         Ok(Response::Voted {

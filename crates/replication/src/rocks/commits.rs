@@ -105,7 +105,7 @@ impl Commits {
         }
         let (queue, writes) = mpsc::channel(QUEUE_MAX);
         let written = Arc::new(AtomicU64::new(0));
-        let writer = Writer {
+        let thread = Writer {
             store,
             witness,
             round: found,
@@ -114,7 +114,7 @@ impl Commits {
         };
         let thread = std::thread::Builder::new()
             .name("berth-writer".to_owned())
-            .spawn(move || writer.run(writes))
+            .spawn(move || thread.run(writes))
             .map_err(|error| {
                 StoreError::Fatal(fatal.raise("starting the writing thread", &error))
             })?;

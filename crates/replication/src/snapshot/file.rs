@@ -18,7 +18,7 @@ use super::SnapshotError;
 use crate::ClusterId;
 use crate::raft::{LogPosition, MembershipRecord};
 
-const LENGTH_BYTES: u64 = 4;
+const LENGTH_BYTES: usize = 4;
 
 /// What a snapshot covers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ impl SnapshotFile {
         let failed = |source| io_error("read the snapshot", path, source);
         let mut file = File::open(path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
-        let mut bytes = [0; LENGTH_BYTES as usize];
+        let mut bytes = [0; LENGTH_BYTES];
         file.read_exact(&mut bytes).map_err(failed)?;
         let header_bytes = u32::from_le_bytes(bytes);
         let fits = u64::from(header_bytes) <= (Header::LIMIT as u64).min(length);
@@ -78,7 +78,7 @@ impl SnapshotFile {
             let (path, found) = (path.to_owned(), header.cluster);
             return Err(SnapshotError::Foreign { path, expected: cluster, found });
         }
-        let expected = LENGTH_BYTES + u64::from(header_bytes) + header.state_bytes;
+        let expected = LENGTH_BYTES as u64 + u64::from(header_bytes) + header.state_bytes;
         if expected != length {
             let path = path.to_owned();
             return Err(SnapshotError::Length { path, expected, found: length });

@@ -143,10 +143,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_frame_survives_the_wire() {
-        for body in [&b""[..], b"x", &[7; 100_000]] {
-            let bytes = written(&frame(body)).await;
+        for body in [vec![], vec![1], vec![7; 100_000]] {
+            let bytes = written(&frame(&body)).await;
             let read = read(&mut bytes.as_slice(), BODY_BYTES_MAX).await.unwrap();
-            assert_eq!(read, Some(frame(body)));
+            assert_eq!(read, Some(frame(&body)));
         }
         assert_eq!(read(&mut &b""[..], BODY_BYTES_MAX).await.unwrap(), None);
     }

@@ -43,9 +43,12 @@ pub(super) async fn greet(
     let identity = identity.clone();
     let checking = tokio::task::spawn_blocking(move || identity.check(to, &welcome));
     let checked = checking.await.map_err(|_| HandshakeError::Interrupted)?;
-    checked.map_err(HandshakeError::Directory)?.map_err(|refusal| match refused_us {
-        true => HandshakeError::RefusedUs(refusal),
-        false => HandshakeError::RefusedThem(refusal),
+    checked.map_err(HandshakeError::Directory)?.map_err(|refusal| {
+        if refused_us {
+            HandshakeError::RefusedUs(refusal)
+        } else {
+            HandshakeError::RefusedThem(refusal)
+        }
     })
 }
 

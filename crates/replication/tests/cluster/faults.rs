@@ -14,7 +14,7 @@ fn small_log() -> Tuning {
 
 #[test]
 fn the_cluster_outlives_its_leader() {
-    let mut world = World::new(tuning());
+    let mut world = World::new(&tuning());
     let client = Client::register("c", world.any());
     for round in 0..3 {
         let envelope = client.create(&format!("before{round}"));
@@ -34,7 +34,7 @@ fn the_cluster_outlives_its_leader() {
 
 #[test]
 fn a_node_that_missed_much_gets_a_snapshot() {
-    let mut world = World::new(small_log());
+    let mut world = World::new(&small_log());
     let client = Client::register("c", world.any());
     let away = world.follower();
     world.kill(away);
@@ -55,7 +55,7 @@ fn a_node_that_missed_much_gets_a_snapshot() {
 
 #[test]
 fn what_was_answered_survives_the_death_of_all_nodes() {
-    let mut world = World::new(small_log());
+    let mut world = World::new(&small_log());
     let client = Client::register("c", world.any());
     for round in 0..3 {
         for number in 0..15 {
@@ -72,7 +72,7 @@ fn what_was_answered_survives_the_death_of_all_nodes() {
 
 #[test]
 fn without_a_quorum_nothing_is_executed_and_stale_reads_work() {
-    let mut world = World::new(tuning());
+    let mut world = World::new(&tuning());
     let client = Client::register("c", world.any());
     assert!(done(&world.any().propose(client.create("kept"), soon()).unwrap().answer));
     world.agree();
@@ -94,7 +94,9 @@ fn without_a_quorum_nothing_is_executed_and_stale_reads_work() {
     assert_eq!(alone.spaces(Consistency::Stale, soon()).unwrap(), ["kept"]);
 
     let missing: Vec<usize> = (0..3).filter(|node| !world.nodes.contains_key(node)).collect();
-    missing.into_iter().for_each(|node| world.start(node));
+    for node in missing {
+        world.start(node);
+    }
     assert!(done(&world.any().propose(client.create("again"), soon()).unwrap().answer));
     let spaces = world.any().spaces(Consistency::Linearizable, soon()).unwrap();
     assert!(!spaces.contains(&"refused".to_owned()), "{spaces:?}");
@@ -105,7 +107,7 @@ fn without_a_quorum_nothing_is_executed_and_stale_reads_work() {
 /// there, what was called not executed is not.
 #[test]
 fn nothing_acknowledged_is_lost_while_leaders_die() {
-    let mut world = World::new(small_log());
+    let mut world = World::new(&small_log());
     let clients: Vec<_> =
         (0..4).map(|number| Client::register(&format!("c{number}"), world.any())).collect();
     let (mut acknowledged, mut refused) = (BTreeSet::new(), BTreeSet::new());

@@ -21,7 +21,7 @@ fn impostor(world: &World, dir: &tempfile::TempDir, change: impl Fn(&mut Config)
 
 #[test]
 fn nodes_of_another_cluster_or_without_the_secret_are_turned_away() {
-    let mut world = World::new(tuning());
+    let mut world = World::new(&tuning());
     let client = Client::register("c", world.any());
     world.kill(2);
     let changes: [fn(&mut Config); 2] = [
@@ -43,7 +43,7 @@ fn nodes_of_another_cluster_or_without_the_secret_are_turned_away() {
 
 #[test]
 fn a_node_that_lost_its_data_may_not_come_back_under_its_name() {
-    let mut world = World::new(tuning());
+    let mut world = World::new(&tuning());
     let client = Client::register("c", world.any());
     world.agree();
     world.kill(2);
@@ -61,7 +61,7 @@ fn a_node_that_lost_its_data_may_not_come_back_under_its_name() {
 
 #[test]
 fn a_directory_of_another_node_is_refused() {
-    let mut world = World::new(tuning());
+    let mut world = World::new(&tuning());
     let mut config = world.configs[0].clone();
     let in_use = Node::start(config.clone()).err().unwrap();
     assert!(matches!(in_use, StartError::Directory(DirectoryError::InUse { .. })), "{in_use}");
@@ -80,7 +80,7 @@ fn a_directory_of_another_node_is_refused() {
 
 #[test]
 fn plaintext_beyond_loopback_must_be_asked_for() {
-    let world = World::new(tuning());
+    let world = World::new(&tuning());
     let dir = tempfile::tempdir().unwrap();
     let mut config = world.configs[0].clone();
     config.data_dir = dir.path().join("raft");
@@ -94,12 +94,13 @@ fn plaintext_beyond_loopback_must_be_asked_for() {
 
 #[test]
 fn garbage_on_the_peers_port_hurts_nobody() {
-    let world = World::new(tuning());
+    let world = World::new(&tuning());
     let client = Client::register("c", world.any());
-    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 1_000], &[255; 100_000], b"x"] {
+    let http = b"GET / HTTP/1.1\r\n\r\n".to_vec();
+    for garbage in [http, vec![0; 1_000], vec![255; 100_000], vec![1]] {
         let mut stream = TcpStream::connect(&world.configs[0].listen).unwrap();
         // The node may have hung up already.
-        let _ = stream.write_all(garbage);
+        let _ = stream.write_all(&garbage);
     }
     assert!(done(&world.nodes[&0].propose(client.create("fine"), soon()).unwrap().answer));
 }
@@ -108,7 +109,7 @@ fn garbage_on_the_peers_port_hurts_nobody() {
 fn a_damaged_snapshot_is_named() {
     let mut tuning = tuning();
     (tuning.snapshot_after, tuning.log_keep) = (10, 0);
-    let mut world = World::new(tuning);
+    let mut world = World::new(&tuning);
     let client = Client::register("c", world.any());
     for number in 0..40 {
         world.any().propose(client.create(&format!("s{number}")), soon()).unwrap();

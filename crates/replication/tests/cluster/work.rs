@@ -8,7 +8,7 @@ use crate::world::{Client, World, done, soon, tuning};
 
 #[test]
 fn every_node_takes_commands_and_reads_what_was_answered() {
-    let world = World::new(tuning());
+    let world = World::new(&tuning());
     let client = Client::register("c", world.any());
     let mut expected = Vec::new();
     for round in 0..5 {
@@ -29,7 +29,7 @@ fn every_node_takes_commands_and_reads_what_was_answered() {
 
 #[test]
 fn a_repeated_command_is_executed_once() {
-    let world = World::new(tuning());
+    let world = World::new(&tuning());
     let client = Client::register("c", world.any());
     let envelope = client.create("once");
     let answers: Vec<_> = world
@@ -43,7 +43,7 @@ fn a_repeated_command_is_executed_once() {
 
 #[test]
 fn commands_that_wait_together_share_entries() {
-    let world = World::new(tuning());
+    let world = World::new(&tuning());
     let client = Client::register("c", world.any());
     let leader = &world.nodes[&world.leader()];
     let before = leader.replica.status().last.unwrap().get();
@@ -60,7 +60,7 @@ fn commands_that_wait_together_share_entries() {
 
 #[test]
 fn a_leader_that_stops_hands_over_first() {
-    let mut world = World::new(tuning());
+    let mut world = World::new(&tuning());
     let client = Client::register("c", world.any());
     let old = world.leader();
     let node = world.nodes.remove(&old).unwrap();
@@ -81,7 +81,7 @@ fn a_leader_that_stops_hands_over_first() {
 
 #[test]
 fn the_leader_knows_how_far_its_followers_are() {
-    let world = World::new(tuning());
+    let world = World::new(&tuning());
     Client::register("c", world.any());
     world.agree();
     let leader = &world.nodes[&world.leader()];

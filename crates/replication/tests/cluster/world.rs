@@ -58,8 +58,8 @@ impl Node {
     }
 
     pub(crate) fn wait(&self, wanted: impl Fn(&Status) -> bool) -> Status {
-        let waited = self.runtime.block_on(self.replica.status_when(soon(), wanted));
-        waited.unwrap_or_else(|| panic!("not so in time: {:?}", self.replica.status()))
+        let status = self.runtime.block_on(self.replica.status_when(soon(), wanted));
+        status.unwrap_or_else(|| panic!("not so in time: {:?}", self.replica.status()))
     }
 
     pub(crate) fn fingerprint(&self) -> Fingerprint {
@@ -76,7 +76,7 @@ impl Node {
 
 /// A cluster's files and its running nodes, by number from 0.
 pub(crate) struct World {
-    pub(crate) dirs: Vec<TempDir>,
+    _dirs: Vec<TempDir>,
     pub(crate) configs: Vec<Config>,
     pub(crate) nodes: BTreeMap<usize, Node>,
 }
@@ -91,7 +91,7 @@ pub(crate) fn member(name: &str, address: &str) -> Member {
 
 impl World {
     /// Starts three nodes with nothing on disk.
-    pub(crate) fn new(tuning: Tuning) -> Self {
+    pub(crate) fn new(tuning: &Tuning) -> Self {
         let sockets: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let address = |socket: &TcpListener| socket.local_addr().unwrap().to_string();
         let names = ["ada", "bob", "cyd"];
@@ -113,7 +113,7 @@ impl World {
             tuning: tuning.clone(),
         };
         let configs = members.iter().zip(&dirs).map(config).collect();
-        let mut world = Self { dirs, configs, nodes: BTreeMap::new() };
+        let mut world = Self { _dirs: dirs, configs, nodes: BTreeMap::new() };
         (0..3).for_each(|node| world.start(node));
         world
     }
