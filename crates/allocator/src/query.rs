@@ -205,6 +205,16 @@ impl State {
         Ok(pools.collect())
     }
 
+    /// The pools whose prefix overlaps another one.
+    pub fn overlapping(&self, space: &SpaceName, prefix: Prefix) -> Vec<PoolId> {
+        let space = self.spaces.get(space);
+        let sets = space.into_iter().flat_map(|space| {
+            space.all_overlapping(prefix).map(move |set| (space, set))
+        });
+        sets.flat_map(|(space, set)| set.pools.values().map(|p| space.pool_id(set.prefix, p)))
+            .collect()
+    }
+
     /// One pool.
     pub fn pool(&self, id: &PoolId) -> Result<PoolView, Rejection> {
         let (space, set, pool) = self.find_pool(id)?;

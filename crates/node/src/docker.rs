@@ -1,0 +1,371 @@
+//! Berth as an engine's IPAM driver: routes each request to the half that its space belongs to.
+//!
+//! The engine's default local space is this host's, in the local ledger, and needs no quorum. Its
+//! default global space, and any space named by `berth.space`, is the cluster's.
+
+mod claims;
+mod engine;
+mod errors;
+mod file;
+mod half;
+mod requests;
+mod sessions;
+mod unheard;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use berth_allocator::{
+    AddressGrant, ClaimId, ClientName, Command, PoolGrant, PoolId, Prefix, Rejection, RequestPool,
+    Response, Sharing, SpaceName, State, Text, Usage, WantedPool,
+};
+use berth_replication::{Consistency, Deadline, Ledger, Replica};
+use ipamapi::ipnet::IpNet;
+use ipamapi::{
+    AddressRelease, AddressRequest, AddressSpaces, AllocatedAddress, AllocatedPool, Capability,
+    ErrorKind, Ipam, IpamError, PoolRequest, PoolSpec, RequestContext, Undelivered,
+};
+use tokio::time::Instant;
+
+pub use self::file::FileError;
+
+use self::errors::{rejected, submit_error};
+use self::half::{Fate, Half, release_address, release_pool};
+use self::sessions::Sessions;
+use self::unheard::{Asked, Given};
+use crate::sender::{Sender, SubmitError, Target};
+
+/// Kept back from the engine's deadline, so that our own error still reaches it.
+const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+/// Addresses up to which a full pool's error counts what it is full of.
+const EXPLAINED_MAX: u128 = 4_096;
+
+/// What a [`Driver`] must be told.
+pub struct DriverConfig {
+    /// The cluster.
+    pub replica: Replica,
+    /// This host's own ledger.
+    pub ledger: Arc<Ledger>,
+    /// This host's name.
+    pub client: ClientName,
+    /// Where this process runs, to be shown to another one of the same name.
+    pub address: Text,
+    /// The space of this host's networks.
+    pub local: SpaceName,
+    /// The space of the Swarm that this host belongs to.
+    pub global: SpaceName,
+    /// Where the engine's sessions are kept.
+    pub data_dir: PathBuf,
+}
+
+/// Berth as an engine's IPAM driver.
+pub struct Driver {
+    local: Arc<Half>,
+    global: Arc<Half>,
+    local_space: SpaceName,
+    global_space: SpaceName,
+}
+
+impl Driver {
+    /// A driver for the engine of this host.
+    pub fn new(config: DriverConfig) -> Result<Self, FileError> {
+        let DriverConfig { replica, ledger, client, address, local, global, data_dir } = config;
+        let half = |target, file| {
+            let sender = Sender::new(target, client.clone(), address.clone());
+            let sessions = Sessions::load(data_dir.join(file))?;
+            Ok(Arc::new(Half::new(sender, sessions)))
+        };
+        Ok(Self {
+            local: half(Target::Ledger(ledger), "sessions-local")?,
+            global: half(Target::Replica(replica), "sessions-global")?,
+            local_space: local,
+            global_space: global,
+        })
+    }
+
+    fn half(&self, space: &SpaceName) -> &Arc<Half> {
+        if *space == self.local_space { &self.local } else { &self.global }
+    }
+
+    async fn sharing(&self, space: &SpaceName) -> Result<Sharing, IpamError> {
+        if *space == self.local_space {
+            return Ok(Sharing::Local);
+        }
+        if *space == self.global_space {
+            return Ok(Sharing::Exclusive);
+        }
+        let look = |state: &State| state.space(space).map(|space| space.settings.sharing);
+        let now = Deadline::after(Duration::ZERO);
+        let read = self.global.sender.target().read(Consistency::Stale, now, look).await;
+        match read.map_err(|error| IpamError::unavailable(error.to_string()))? {
+            Ok(Sharing::Exclusive) => Err(IpamError::bad_request(format!(
+                "address space {space} is another Swarm's: name a shared one"
+            ))),
+            Ok(sharing) => Ok(sharing),
+            Err(rejection) => Err(rejected(&rejection)),
+        }
+    }
+
+    /// Where nothing may give way, an explicit request is refused as if its space were not local.
+    async fn refuse_overlap(
+        &self,
+        space: &SpaceName,
+        prefix: Prefix,
+        deadline: Deadline,
+    ) -> Result<(), IpamError> {
+        let pools =
+            self.half(space).read(deadline, |state| state.overlapping(space, prefix)).await?;
+        match pools.into_iter().find(|pool| pool.prefix != prefix) {
+            Some(pool) => Err(ErrorKind::PoolOverlap.because(pool.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    /// The claim that an identical request was given without hearing of it, if it still stands.
+    async fn unheard(
+        &self,
+        half: &Half,
+        asked: &Asked,
+        deadline: Deadline,
+    ) -> Result<Option<Given>, IpamError> {
+        let Some(given) = half.unheard.take(asked) else { return Ok(None) };
+        let client = half.sender.client();
+        let look = |state: &State| match (asked, given.address) {
+            (Asked::Pool(pool), _) => state.pool_claim(pool, client).ok(),
+            (Asked::Address(pool, _) | Asked::Gateway(pool), Some(address)) => {
+                state.address_claim(pool, client, address).ok().flatten()
+            }
+            (Asked::Address(..) | Asked::Gateway(_), None) => None,
+        };
+        let standing = match half.read(deadline, look).await {
+            Ok(standing) => standing,
+            Err(error) => {
+                half.unheard.keep(asked.clone(), given);
+                return Err(error);
+            }
+        };
+        Ok(Some(given).filter(|given| standing == Some(given.claim)))
+    }
+
+    /// Says what a full pool is full of, where counting is cheap.
+    async fn explain_full(&self, half: &Half, pool: &PoolId, deadline: Deadline) -> IpamError {
+        let usage = half.read(deadline, |state| state.pool(pool).map(|pool| pool.usage)).await;
+        match usage {
+            Ok(Ok(usage)) if usage.size <= EXPLAINED_MAX => {
+                let Usage { size, held, stale, suspect, cooling, reserved } = usage;
+                ErrorKind::NoAvailableAddresses.because(format!(
+                    "of {size} addresses {held} are held, {stale} stale, {suspect} suspect, \
+                     {cooling} cooling and {reserved} reserved; `berth why {pool}` says by whom"
+                ))
+            }
+            _ => {
+                ErrorKind::NoAvailableAddresses.because(format!("`berth why {pool}` says by whom"))
+            }
+        }
+    }
+}
+
+fn deadline(context: &RequestContext) -> Deadline {
+    let left = context.deadline().saturating_duration_since(Instant::now());
+    Deadline::after(left.saturating_sub(ANSWER_MARGIN))
+}
+
+fn given_pool(pool: &PoolId, claim: ClaimId) -> Result<AllocatedPool, IpamError> {
+    let id = ipamapi::PoolId::new(pool.to_string())?;
+    Ok(AllocatedPool::new(id, pool.prefix.into()).with_mark(claim.get()))
+}
+
+fn given_address(address: IpAddr, pool: &PoolId, claim: ClaimId) -> AllocatedAddress {
+    let net = IpNet::new_assert(address, pool.prefix.length());
+    AllocatedAddress::new(net).with_mark(claim.get())
+}
+
+#[async_trait]
+impl Ipam for Driver {
+    async fn capability(&self, context: &RequestContext) -> ipamapi::Result<Capability> {
+        self.local.handshake(context.peer(), None).await;
+        self.global.handshake(context.peer(), Some(&self.global_space)).await;
+        // The session is opened at once, so that a later leader finds it; nobody waits here.
+        let (global, space) = (Arc::clone(&self.global), self.global_space.clone());
+        let until = deadline(context);
+        tokio::spawn(async move {
+            let opened =
+                global.sessions.current(&global.sender, &space, Sharing::Exclusive, until).await;
+            if let Err(error) = opened {
+                tracing::warn!(%error, %space, "the session could not be opened yet");
+            }
+        });
+        Ok(Capability { requires_mac_address: false, requires_request_replay: true })
+    }
+
+    async fn default_address_spaces(&self, _: &RequestContext) -> ipamapi::Result<AddressSpaces> {
+        Ok(AddressSpaces::new(self.local_space.as_str(), self.global_space.as_str()))
+    }
+
+    async fn request_pool(
+        &self,
+        context: &RequestContext,
+        request: PoolRequest,
+    ) -> ipamapi::Result<AllocatedPool> {
+        let until = deadline(context);
+        let space = requests::space(&request, &self.local_space)?;
+        let (wanted, labels) = (requests::wanted(&request)?, requests::labels(&request.options)?);
+        let sharing = self.sharing(&space).await?;
+        let half = self.half(&space);
+        let session = half.sessions.current(&half.sender, &space, sharing, until).await;
+        let session = session.map_err(submit_error)?;
+        let mut fate = Fate::GiveBack;
+        let mut _turn = None;
+        if let WantedPool::Exact { prefix, sub_pool } = wanted {
+            _turn = Some(half.pool_turn(&space, prefix).await);
+            let epoch = (sharing == Sharing::Exclusive).then_some(session.id);
+            let pool = PoolId { space: space.clone(), epoch, prefix, sub_pool };
+            let asked = Asked::Pool(pool.clone());
+            if let Some(given) = self.unheard(half, &asked, until).await? {
+                half.claims.pool_given(&pool, given.claim);
+                return given_pool(&pool, given.claim);
+            }
+            if sharing == Sharing::Local && sub_pool.is_none() && !session.yields {
+                self.refuse_overlap(&space, prefix, until).await?;
+            }
+            fate = Fate::Keep(asked);
+        }
+        let command = RequestPool { space, session: session.id, wanted, labels };
+        let response = half.decide(Command::RequestPool(command), fate, until).await;
+        match response.map_err(submit_error)? {
+            Response::Pool(PoolGrant { pool, claim, .. }) => {
+                half.claims.pool_given(&pool, claim);
+                given_pool(&pool, claim)
+            }
+            other => unreachable!("a pool is not given with {other:?}"),
+        }
+    }
+
+    async fn release_pool(
+        &self,
+        context: &RequestContext,
+        pool_id: ipamapi::PoolId,
+    ) -> ipamapi::Result<()> {
+        let until = deadline(context);
+        let pool = requests::pool_id(&pool_id)?;
+        let half = self.half(&pool.space);
+        let _turn = half.pool_turn(&pool.space, pool.prefix).await;
+        let claim = match half.claims.pool(&pool) {
+            Some(claim) => claim,
+            None => half
+                .read(until, |state| state.pool_claim(&pool, half.sender.client()))
+                .await?
+                .map_err(|rejection| unknown_pool(&rejection))?,
+        };
+        half.claims.pool_released(&pool);
+        half.release(release_pool(pool, claim), until).await.map_err(|error| match error.kind() {
+            ErrorKind::PoolNotFound => ErrorKind::UnknownPool.into(),
+            _ => error,
+        })
+    }
+
+    async fn request_address(
+        &self,
+        context: &RequestContext,
+        request: AddressRequest,
+    ) -> ipamapi::Result<AllocatedAddress> {
+        let until = deadline(context);
+        let pool = requests::pool_id(&request.pool_id)?;
+        let half = self.half(&pool.space);
+        let command = requests::address(pool.clone(), request.address, &request.options)?;
+        let _turn = half.address_turn(&pool).await;
+        let asked = asked(&pool, &request);
+        if let Some(asked) = &asked
+            && let Some(Given { claim, address: Some(address) }) =
+                self.unheard(half, asked, until).await?
+        {
+            half.claims.address_given(&pool, address, claim);
+            return Ok(given_address(address, &pool, claim));
+        }
+        let fate = asked.map_or(Fate::GiveBack, Fate::Keep);
+        match half.decide(Command::RequestAddress(command), fate, until).await {
+            Ok(Response::Address(AddressGrant { address, claim, .. })) => {
+                half.claims.address_given(&pool, address, claim);
+                Ok(given_address(address, &pool, claim))
+            }
+            Ok(other) => unreachable!("an address is not given with {other:?}"),
+            Err(SubmitError::Rejected(Rejection::NoAvailableAddresses { .. })) => {
+                Err(self.explain_full(half, &pool, until).await)
+            }
+            Err(error) => Err(submit_error(error)),
+        }
+    }
+
+    async fn release_address(
+        &self,
+        context: &RequestContext,
+        release: AddressRelease,
+    ) -> ipamapi::Result<()> {
+        let until = deadline(context);
+        let pool = requests::pool_id(&release.pool_id)?;
+        let half = self.half(&pool.space);
+        let _turn = half.address_turn(&pool).await;
+        let address = release.address;
+        let claim = match half.claims.take_address(&pool, address) {
+            Some(claim) => Some(claim),
+            None => half
+                .read(until, |state| state.address_claim(&pool, half.sender.client(), address))
+                .await?
+                .map_err(|rejection| rejected(&rejection))?,
+        };
+        match claim {
+            Some(claim) => half.release(release_address(pool, address, claim), until).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn undelivered(&self, _: &RequestContext, answer: Undelivered) {
+        match answer {
+            Undelivered::Pool { request, given } => {
+                let Some((pool, claim)) = marked(&given.id, given.mark) else { return };
+                let half = self.half(&pool.space);
+                if matches!(request.pool, PoolSpec::Exact { .. }) {
+                    half.unheard.keep(Asked::Pool(pool), Given { claim, address: None });
+                } else {
+                    half.claims.pool_released(&pool);
+                    half.give_back(release_pool(pool, claim)).await;
+                }
+            }
+            Undelivered::Address { request, given } => {
+                let Some((pool, claim)) = marked(&request.pool_id, given.mark) else { return };
+                let half = self.half(&pool.space);
+                let address = given.address.addr();
+                if let Some(asked) = asked(&pool, &request) {
+                    half.unheard.keep(asked, Given { claim, address: Some(address) });
+                } else {
+                    half.claims.take_address(&pool, address);
+                    half.give_back(release_address(pool, address, claim)).await;
+                }
+            }
+        }
+    }
+}
+
+fn marked(id: &ipamapi::PoolId, mark: Option<u64>) -> Option<(PoolId, ClaimId)> {
+    Some((requests::pool_id(id).ok()?, ClaimId::new(mark?)))
+}
+
+/// How an identical request would be known, unless the choice of the address is ours.
+fn asked(pool: &PoolId, request: &AddressRequest) -> Option<Asked> {
+    match request.address {
+        Some(address) => Some(Asked::Address(pool.clone(), address)),
+        None if request.options.is_gateway() => Some(Asked::Gateway(pool.clone())),
+        None => None,
+    }
+}
+
+/// A pool that is not there is libnetwork's "bad pool" when it is to be released.
+fn unknown_pool(rejection: &Rejection) -> IpamError {
+    match rejection {
+        Rejection::UnknownPool { .. } => ErrorKind::UnknownPool.into(),
+        rejection => rejected(rejection),
+    }
+}

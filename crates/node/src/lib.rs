@@ -1,0 +1,4 @@
+//! The `berth` binary.
+
+pub mod docker;
+pub mod sender;
