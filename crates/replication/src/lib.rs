@@ -18,6 +18,8 @@ mod config;
 mod deadline;
 mod directory;
 mod fatal;
+#[cfg(test)]
+mod golden;
 mod ledger;
 mod machine;
 mod proposer;

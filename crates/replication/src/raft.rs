@@ -13,3 +13,5 @@ pub(crate) use config::{
 pub(crate) use network::NetworkFactory;
 pub(crate) use proposal::{Answers, Proposal};
 pub(crate) use record::{EntryRecord, LogPosition, MembershipRecord, RecordError, VoteRecord};
+#[cfg(test)]
+pub(crate) use record::{PayloadRecord, PeerRecord};

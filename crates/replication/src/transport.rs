@@ -13,6 +13,8 @@ mod message;
 mod server;
 mod stream;
 
+#[cfg(test)]
+pub(crate) use greeting::{Hello, Refusal, Welcome};
 pub(crate) use greeting::{Identity, Lane};
 pub(crate) use link::{CallError, Link};
 pub(crate) use links::Links;

@@ -1,0 +1,131 @@
+//! The encodings, held fixed: a change here is a new version of a format, or a mistake.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use berth_codec::Record;
+
+use crate::ClusterId;
+use crate::raft::{
+    EntryRecord, LogPosition, MembershipRecord, PayloadRecord, PeerRecord, VoteRecord,
+};
+use crate::snapshot::Header;
+use crate::transport::{
+    AppendOutcome, Candidacy, Failure, Hello, Lane, Refusal, Request, Response, TransferOutcome,
+    Welcome,
+};
+
+/// One line for each encoding. A new version adds lines; none ever changes.
+const GOLDEN: &str = include_str!("golden.txt");
+
+/// Encodes a value, checks that it comes back the same, and gives its line.
+fn line<R: Record + PartialEq + std::fmt::Debug>(name: &str, value: &R) -> String {
+    let bytes = berth_codec::encode(value).unwrap();
+    assert_eq!(berth_codec::decode::<R>(&bytes).unwrap(), *value);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{name} {hex}\n")
+}
+
+const POSITION: LogPosition = LogPosition { term: 3, leader: 2, index: 1_000 };
+const VOTE: VoteRecord = VoteRecord { term: 3, node: 2, granted: true };
+
+fn membership() -> MembershipRecord {
+    let peer = |name: &str| PeerRecord { name: name.into(), address: "h:1".into() };
+    MembershipRecord {
+        position: Some(POSITION),
+        voters: vec![BTreeSet::from([1, 2])],
+        nodes: BTreeMap::from([(1, peer("a")), (2, peer("b"))]),
+    }
+}
+
+fn entry(payload: PayloadRecord) -> EntryRecord {
+    EntryRecord { position: POSITION, payload }
+}
+
+fn on_disk() -> String {
+    let header = Header {
+        cluster: ClusterId::new([7; 16]),
+        last: Some(POSITION),
+        membership: membership(),
+        fingerprint: 0x0102_0304_0506_0708,
+        state_bytes: 9,
+    };
+    [
+        line("position", &POSITION),
+        line("vote", &VOTE),
+        line("entry-blank", &entry(PayloadRecord::Blank)),
+        line("entry-batch", &entry(PayloadRecord::Batch((&b"batch"[..]).into()))),
+        line("entry-membership", &entry(PayloadRecord::Membership(membership()))),
+        line("snapshot-header", &header),
+    ]
+    .concat()
+}
+
+fn asked() -> String {
+    let entries = vec![entry(PayloadRecord::Blank)];
+    let append = Request::Append { vote: VOTE, previous: Some(POSITION), entries, committed: None };
+    let candidacy = Candidacy { vote: VOTE, last: Some(POSITION), transfer: true };
+    [
+        line("append", &append),
+        line("ask-vote", &Request::Vote(candidacy.clone())),
+        line("ask-pre-vote", &Request::PreVote(candidacy)),
+        line("transfer-leader", &Request::TransferLeader { from: VOTE, to: 1, last: None }),
+        line("propose", &Request::Propose { commands: Vec::new(), patience_ms: 5_000 }),
+        line("read-index", &Request::ReadIndex { patience_ms: 5_000 }),
+        line("snapshot-begin", &Request::SnapshotBegin { vote: VOTE, length: 70_000 }),
+        line(
+            "snapshot-piece",
+            &Request::SnapshotPiece { offset: 5, bytes: (&b"piece"[..]).into() },
+        ),
+        line("snapshot-end", &Request::SnapshotEnd),
+    ]
+    .concat()
+}
+
+fn answered() -> String {
+    let changed = TransferOutcome::VoteChanged { expected: VOTE, actual: VOTE };
+    let behind = TransferOutcome::Behind { expected: Some(POSITION), actual: None };
+    [
+        line("stored", &Response::Appended(AppendOutcome::Stored)),
+        line("partly", &Response::Appended(AppendOutcome::Partly(Some(POSITION)))),
+        line("conflict", &Response::Appended(AppendOutcome::Conflict)),
+        line("higher-vote", &Response::Appended(AppendOutcome::HigherVote(VOTE))),
+        line("voted", &Response::Voted { vote: VOTE, granted: true, last: None }),
+        line("transferred", &Response::Transferred(TransferOutcome::Accepted)),
+        line("vote-changed", &Response::Transferred(changed)),
+        line("behind", &Response::Transferred(behind)),
+        line("proposed", &Response::Proposed(Ok((9, Vec::new())))),
+        line("not-leader", &Response::Proposed(Err(Failure::NotLeader))),
+        line("no-quorum", &Response::Proposed(Err(Failure::NoQuorum))),
+        line("refused", &Response::ReadIndex(Err(Failure::Refused { reason: "r".into() }))),
+        line("unknown", &Response::ReadIndex(Err(Failure::Unknown { reason: "u".into() }))),
+        line("snapshot-received", &Response::SnapshotReceived),
+        line("snapshot-installed", &Response::SnapshotInstalled { vote: VOTE }),
+        line("failed", &Response::Failed { reason: "why".into() }),
+    ]
+    .concat()
+}
+
+fn greetings() -> String {
+    let hello = Hello {
+        protocol: 1,
+        cluster: ClusterId::new([7; 16]),
+        from: 1,
+        instance: 5,
+        to: 2,
+        proof: [9; 32],
+        lane: Lane::Snapshot,
+    };
+    let accepted = Welcome::Accepted { from: 2, instance: 6, proof: [9; 32] };
+    [
+        line("hello", &hello),
+        line("accepted", &accepted),
+        line("turned-away", &Welcome::Refused(Refusal::Secret)),
+    ]
+    .concat()
+}
+
+#[test]
+fn encodings_are_what_they_were() {
+    let now = [on_disk(), greetings(), asked(), answered()].concat();
+    assert_eq!(now, GOLDEN, "now:\n{now}");
+}
