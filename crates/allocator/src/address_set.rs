@@ -1,14 +1,13 @@
 //! The addresses of one prefix, which its pools share.
 
-use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::ops::RangeInclusive;
 
 use crate::claim::PoolNumber;
 use crate::claim_table::ClaimTable;
 use crate::command::Order;
 use crate::cooling::CoolingList;
-use crate::names::Text;
+use crate::key_table::KeyTable;
 use crate::pool::Pool;
 use crate::range_set::RangeSet;
 use crate::{Family, Prefix};
@@ -28,11 +27,10 @@ pub(crate) struct AddressSet {
     /// By sub-pool.
     pub(crate) pools: BTreeMap<Option<Prefix>, Pool>,
     pub(crate) next_pool: u32,
-    /// The address that each key had last.
-    pub(crate) keys: BTreeMap<Text, u128>,
+    pub(crate) keys: KeyTable,
     /// Prefixes of the space's other sets that overlap this one: rare, since only a request with a
     /// sub-pool may overlap at all.
-    pub(crate) related: Vec<Prefix>,
+    pub(crate) related: BTreeSet<Prefix>,
 }
 
 impl AddressSet {
@@ -46,8 +44,8 @@ impl AddressSet {
             cursor: None,
             pools: BTreeMap::new(),
             next_pool: 0,
-            keys: BTreeMap::new(),
-            related: Vec::new(),
+            keys: KeyTable::default(),
+            related: BTreeSet::new(),
         };
         for edge in edges(prefix) {
             set.taken.insert(edge, edge);

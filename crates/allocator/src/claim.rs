@@ -65,7 +65,9 @@ pub struct Claim {
 pub struct More {
     /// For whom.
     pub owner: Option<Owner>,
-    /// Further holders of an address that is common to the hosts of a shared space.
+    /// Further holders of an address that is common to the hosts of a shared space. A snapshot lists
+    /// them behind the first.
+    #[serde(skip)]
     pub sharers: Vec<Claim>,
 }
 
@@ -78,6 +80,14 @@ impl Claim {
     /// Every claim on the address: this one, and those of hosts that share it.
     pub fn all(&self) -> impl Iterator<Item = &Self> {
         core::iter::once(self).chain(self.sharers())
+    }
+
+    /// Takes the further holders out.
+    pub(crate) fn take_sharers(&mut self) -> Vec<Self> {
+        let Some(mut more) = self.more.take() else { return Vec::new() };
+        let sharers = core::mem::take(&mut more.sharers);
+        self.more = more.owner.is_some().then_some(more);
+        sharers
     }
 
     /// Puts those of the claims on the address in doubt that are chosen.

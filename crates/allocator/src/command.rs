@@ -1,11 +1,12 @@
 //! What may be asked of the state machine. These types are the wire format of the Raft log and of
 //! the local ledger: new variants go to the end, anything else needs a new version of [`Batch`].
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use berth_codec::{Kind, Record};
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
+
+mod single;
 
 use crate::claim::{AddressKind, Owner};
 use crate::names::{ClientName, Labels, PoolName, SpaceName, Text};
@@ -109,8 +110,9 @@ pub enum Command {
         /// The pool.
         pool: PoolId,
     },
-    /// Several commands under one sequence number, in order; each gets an answer of its own.
-    Batch(Vec<Command>),
+    /// Several commands under one sequence number, in order; each gets an answer of its own. A batch
+    /// inside a batch is refused, and cannot be decoded.
+    Batch(#[serde(deserialize_with = "single::commands")] Vec<Command>),
 }
 
 /// Begins a client's incarnation.
@@ -278,6 +280,6 @@ pub enum Evidence {
         /// Even a claim that is neither stale nor suspect.
         force: bool,
         /// The reason given.
-        note: Option<String>,
+        note: Option<Text>,
     },
 }

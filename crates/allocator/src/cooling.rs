@@ -17,11 +17,6 @@ pub(crate) struct CoolingList {
 }
 
 impl CoolingList {
-    /// How many wait for an observation.
-    pub(crate) fn unverified(&self) -> u64 {
-        self.unverified.len() as u64
-    }
-
     /// How many there are.
     pub(crate) fn len(&self) -> u64 {
         self.entries.len() as u64
@@ -56,10 +51,14 @@ impl CoolingList {
         (self.entries.get(&offset)?.at.after(delay) <= now).then_some(offset)
     }
 
-    /// The offset of the range that was released longest ago.
-    pub(crate) fn oldest(&self, range: &RangeInclusive<u128>, unverified: bool) -> Option<u128> {
+    /// Of the usable offsets the one released longest ago, with its release.
+    pub(crate) fn oldest(
+        &self,
+        unverified: bool,
+        usable: impl Fn(u128) -> bool,
+    ) -> Option<(Revision, u128)> {
         let queue = if unverified { &self.unverified } else { &self.queue };
-        queue.iter().map(|(_, offset)| *offset).find(|offset| range.contains(offset))
+        queue.iter().find(|(_, offset)| usable(*offset)).copied()
     }
 
     /// All entries, in order of their offsets.

@@ -1,16 +1,17 @@
 //! What is true of every state, as functions. Tests ask after each step; a restored snapshot must
 //! pass as well.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use core::fmt::Display;
 use core::net::IpAddr;
 
 use crate::address_set::{AddressSet, edges};
 use crate::claim::{Claim, ClientNumber};
+use crate::pool::Holding;
 use crate::settings::Sharing;
-use crate::space::Space;
-use crate::{Prefix, State};
+use crate::space::{Claimant, Space};
+use crate::{Prefix, SessionId, State};
 
 /// An invariant that does not hold: a defect, or a damaged snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,11 +30,18 @@ type Check = Result<(), Violation>;
 impl State {
     /// Checks every invariant. Costs as much as the state is large.
     pub fn check(&self) -> Check {
+        clients_are_of_the_past(self)?;
         self.spaces.values().try_for_each(|space| {
+            settings_hold(space)?;
+            sessions_are_true(self, space)?;
+            reservations_are_apart(space)?;
+            names_are_true(space)?;
             no_address_held_twice(space)?;
+            cooling_is_held_nowhere(space)?;
             for (prefix, set) in &space.sets {
                 claims_are_inside(space, *prefix, set)?;
                 claims_have_a_holder(space, set)?;
+                ids_are_of_the_past(self, space, set)?;
                 clients_exist(self, space, set)?;
                 pools_have_holders(space, set)?;
                 edges_belong_to_nobody(space, set)?;
@@ -71,6 +79,24 @@ fn no_address_held_twice(space: &Space) -> Check {
     Ok(())
 }
 
+/// A1: an address that cools is held nowhere, and cools once.
+fn cooling_is_held_nowhere(space: &Space) -> Check {
+    for (prefix, set) in &space.sets {
+        let offsets = set.cooling.iter().map(|(offset, _)| offset);
+        for offset in offsets.filter(|offset| *offset <= prefix.last_offset()) {
+            let address = prefix.address(offset);
+            let twice = set.related.iter().filter_map(|other| space.sets.get(other)).any(|other| {
+                let there = other.prefix.offset(address);
+                there.is_some_and(|offset| other.cooling.get(offset).is_some())
+            });
+            if twice || space.claim_elsewhere(*prefix, address).is_some() {
+                return broken("A1 held or cooling, once", space, address);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A2: claims and cooling addresses lie inside their prefix, and no address is both.
 fn claims_are_inside(space: &Space, prefix: Prefix, set: &AddressSet) -> Check {
     let claims = set.claims.iter().map(|(offset, _)| offset);
@@ -97,6 +123,78 @@ fn claims_have_a_holder(space: &Space, set: &AddressSet) -> Check {
     }
 }
 
+/// A8: ids come from commands that were executed, and no claim is of a later epoch than its pool.
+fn ids_are_of_the_past(state: &State, space: &Space, set: &AddressSet) -> Check {
+    let now = state.revision.get();
+    let held = |held: &Holding| held.claim.get() <= now && held.epoch.get() <= now;
+    let pools = set.pools.values().flat_map(|pool| &pool.holders).all(held);
+    let claims = set.claims.iter().flat_map(|(_, first)| first.all()).all(|claim| {
+        let pool = set.pool(claim.pool).and_then(|pool| space.holding(pool, claim.client));
+        claim.id.get() <= now && pool.is_some_and(|pool| claim.epoch <= pool.epoch)
+    });
+    let cooling = set.cooling.iter().all(|(_, entry)| {
+        entry.released.get() <= now && entry.claim.id.get() <= now && entry.claim.epoch.get() <= now
+    });
+    if pools && claims && cooling {
+        Ok(())
+    } else {
+        broken("A8 ids of the past", space, set.prefix)
+    }
+}
+
+/// A8: so do incarnations; and there are revisions left for all commands to come.
+fn clients_are_of_the_past(state: &State) -> Check {
+    let mut incarnations = state.clients.iter().map(|client| client.incarnation.get());
+    let now = state.revision.get();
+    if now <= u64::MAX / 2 && incarnations.all(|incarnation| incarnation <= now) {
+        return Ok(());
+    }
+    let invariant = "A8 ids of the past";
+    Err(Violation { invariant, space: "all spaces".to_string(), what: state.revision.to_string() })
+}
+
+fn settings_hold(space: &Space) -> Check {
+    space.settings.check().or_else(|error| broken("settings hold", space, error))
+}
+
+/// Every claimant's latest session is remembered, and none is of the future.
+fn sessions_are_true(state: &State, space: &Space) -> Check {
+    let latest = |(claimant, id): (&Claimant, &SessionId)| {
+        let session = space.sessions.get(id);
+        session.is_some_and(|session| space.claimant(session.client) == *claimant)
+    };
+    let past = space.sessions.keys().all(|id| id.get() <= state.revision.get());
+    if past && space.latest.iter().all(latest) {
+        Ok(())
+    } else {
+        broken("sessions are true", space, space.sessions.len())
+    }
+}
+
+/// Reservations are ranges of one family, in order, and none overlaps another.
+fn reservations_are_apart(space: &Space) -> Check {
+    let mut end: Option<IpAddr> = None;
+    for (first, reserved) in &space.reservations {
+        let one_family = first.is_ipv4() == reserved.last.is_ipv4();
+        let in_order = *first == reserved.first && *first <= reserved.last;
+        if !one_family || !in_order || end.replace(reserved.last) >= Some(*first) {
+            return broken("reservations are apart", space, first);
+        }
+    }
+    Ok(())
+}
+
+/// A name leads to the pool that carries it.
+fn names_are_true(space: &Space) -> Check {
+    for ((name, family), prefix) in &space.named {
+        let pool = space.sets.get(prefix).and_then(|set| set.pools.get(&None));
+        if prefix.family() != *family || pool.and_then(|pool| pool.name.as_ref()) != Some(name) {
+            return broken("names are true", space, name);
+        }
+    }
+    Ok(())
+}
+
 /// Every client that a claim names is in the table.
 fn clients_exist(state: &State, space: &Space, set: &AddressSet) -> Check {
     let claims = set.claims.iter().flat_map(|(_, first)| first.all());
@@ -115,6 +213,7 @@ fn pools_have_holders(space: &Space, set: &AddressSet) -> Check {
     if set.pools.is_empty() {
         return broken("a prefix has pools", space, set.prefix);
     }
+    let mut numbers = BTreeSet::new();
     for (sub_pool, pool) in &set.pools {
         let mut last = None;
         let ordered = pool.holders.iter().all(|held| last.replace(held.client) < Some(held.client));
@@ -123,7 +222,15 @@ fn pools_have_holders(space: &Space, set: &AddressSet) -> Check {
             _ => pool.holders.len() == 1,
         };
         let inside = sub_pool.is_none_or(|sub_pool| set.prefix.contains(sub_pool));
-        if !number || !inside || *sub_pool != pool.sub_pool || pool.number.0 >= set.next_pool {
+        let gateway = pool.gateway.is_none_or(|gateway| gateway <= set.prefix.last_offset());
+        let unique = numbers.insert(pool.number);
+        if !number
+            || !inside
+            || !gateway
+            || !unique
+            || *sub_pool != pool.sub_pool
+            || pool.number.0 >= set.next_pool
+        {
             return broken("pools are held", space, set.prefix);
         }
     }

@@ -20,6 +20,7 @@ mod command;
 mod cooling;
 mod ids;
 mod invariants;
+mod key_table;
 pub mod limits;
 mod names;
 mod pool;

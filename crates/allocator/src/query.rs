@@ -2,14 +2,13 @@
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use core::ops::RangeInclusive;
 
 use crate::address_set::{AddressSet, edges};
 use crate::claim::{AddressKind, Claim, ClientNumber, Owner};
 use crate::names::{ClientName, Labels, PoolName, SpaceName, Text};
 use crate::pool::Pool;
 use crate::settings::{Reservation, SpaceSettings};
-use crate::space::{Space, overlap};
+use crate::space::Space;
 use crate::{ClaimId, PoolId, Prefix, Rejection, SessionId, State, Timestamp};
 
 /// A space, to be shown.
@@ -78,7 +77,7 @@ pub struct Usage {
     pub suspect: u128,
     /// Released, and not given again yet.
     pub cooling: u128,
-    /// Edges and reservations that nobody holds.
+    /// Edges, reservations, and what is held or cooling under an overlapping prefix.
     pub reserved: u128,
 }
 
@@ -208,9 +207,9 @@ impl State {
     /// The pools whose prefix overlaps another one.
     pub fn overlapping(&self, space: &SpaceName, prefix: Prefix) -> Vec<PoolId> {
         let space = self.spaces.get(space);
-        let sets = space.into_iter().flat_map(|space| {
-            space.all_overlapping(prefix).map(move |set| (space, set))
-        });
+        let sets = space
+            .into_iter()
+            .flat_map(|space| space.all_overlapping(prefix).map(move |set| (space, set)));
         sets.flat_map(|(space, set)| set.pools.values().map(|p| space.pool_id(set.prefix, p)))
             .collect()
     }
@@ -345,28 +344,7 @@ fn usage(space: &Space, set: &AddressSet, sub_pool: Option<Prefix>) -> Usage {
         }
     }
     usage.cooling = set.cooling.within(range.clone()).count() as u128;
-    usage.reserved = reserved(space, set, &range);
+    let own = usage.held + usage.stale + usage.suspect + usage.cooling;
+    usage.reserved = set.taken.count(first, last) - own;
     usage
-}
-
-/// How many edges and reserved addresses of a range nobody holds.
-fn reserved(space: &Space, set: &AddressSet, range: &RangeInclusive<u128>) -> u128 {
-    let mut ranges = crate::range_set::RangeSet::default();
-    for edge in edges(set.prefix).filter(|edge| range.contains(edge)) {
-        ranges.insert(edge, edge);
-    }
-    for reservation in space.reservations.values() {
-        if let Some((first, last)) = overlap(set.prefix, reservation)
-            && first <= *range.end()
-            && *range.start() <= last
-        {
-            ranges.insert(first.max(*range.start()), last.min(*range.end()));
-        }
-    }
-    let held = |(first, last): (u128, u128)| {
-        let claims = set.claims.within(first..=last).count();
-        let cooling = set.cooling.within(first..=last).count();
-        (claims + cooling) as u128
-    };
-    ranges.iter().map(|(first, last)| (last - first).saturating_add(1) - held((first, last))).sum()
 }

@@ -69,6 +69,23 @@ impl RangeSet {
         }
     }
 
+    /// How many numbers of `first..=last` are in the set; the largest number where they are 2^128.
+    pub(crate) fn count(&self, first: u128, last: u128) -> u128 {
+        let mut count = 0_u128;
+        let mut from = first;
+        while from <= last
+            && let Some((start, end)) = self.touching(from, last)
+        {
+            let (start, end) = (start.max(from), end.min(last));
+            count = count.saturating_add((end - start).saturating_add(1));
+            match end.checked_add(1) {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        count
+    }
+
     /// First and last number of each range, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u128, u128)> {
         self.ranges.iter().map(|(first, last)| (*first, *last))
@@ -98,6 +115,9 @@ mod tests {
         assert_eq!(set.around(4), Some((0, 5)));
         assert_eq!(set.gap(0, u128::MAX), Some(6));
         assert_eq!(set.gap(u128::MAX - 1, u128::MAX), None);
+        set.insert(0, u128::MAX);
+        assert_eq!(set.count(0, u128::MAX), u128::MAX);
+        assert_eq!(set.count(1, u128::MAX), u128::MAX);
         set.remove(0, u128::MAX);
         assert_eq!(set, RangeSet::default());
     }
@@ -122,6 +142,8 @@ mod tests {
                     let gap = (number..75).find(|n| !naive.contains(n));
                     prop_assert_eq!(ranges.gap(number, 74), gap);
                     let touches = naive.range(number..=number + 3).next().is_some();
+                    let inside = naive.range(number..=number + 9).count() as u128;
+                    prop_assert_eq!(ranges.count(number, number + 9), inside);
                     prop_assert_eq!(ranges.touching(number, number + 3).is_some(), touches);
                 }
                 let borders = naive.iter().filter(|n| !naive.contains(&(**n + 1))).count();

@@ -242,6 +242,14 @@ pub enum InUse {
         /// What for.
         note: Text,
     },
+    /// Released, and perhaps still in use: by a manager that took over since, or because no
+    /// observation has confirmed the release of another pool.
+    Cooling {
+        /// Through which host it was claimed.
+        client: ClientName,
+        /// When it was released.
+        at: Timestamp,
+    },
 }
 
 /// What there is too much of.
@@ -358,5 +366,8 @@ fn in_use(by: &InUse) -> String {
         }
         InUse::Edge => "is the pool's network, broadcast or anycast address".into(),
         InUse::Reserved { note } => alloc::format!("is reserved: {note}"),
+        InUse::Cooling { client, .. } => {
+            alloc::format!("was released through {client}, but not seen to be unused yet")
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Snapshots: the whole state as a record, and back. What can be derived is not written; what is
 //! read is checked, since the bytes may come from anywhere.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use berth_codec::{Kind, Record};
@@ -8,14 +9,14 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::address_set::AddressSet;
-use crate::claim::{Claim, ClientNumber, Cooling};
+use crate::claim::{Claim, ClientNumber, Cooling, More};
 use crate::invariants::Violation;
 use crate::names::{PoolName, SpaceName, Text};
 use crate::pool::Pool;
 use crate::session::{Client, Session};
 use crate::settings::{Reservation, SpaceSettings};
 use crate::space::Space;
-use crate::{Prefix, Revision, SessionId, State, Timestamp};
+use crate::{Family, Prefix, Revision, SessionId, State, Timestamp};
 
 /// A [`State`] in the form in which it is written and sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ struct SpacePart {
     reservations: Vec<Reservation>,
     sessions: BTreeMap<SessionId, Session>,
     latest: BTreeMap<Option<ClientNumber>, SessionId>,
-    named: BTreeMap<PoolName, Prefix>,
+    named: BTreeMap<(PoolName, Family), Prefix>,
     sets: Vec<SetPart>,
 }
 
@@ -43,7 +44,8 @@ struct SetPart {
     cursor: Option<u128>,
     next_pool: u32,
     pools: Vec<Pool>,
-    keys: BTreeMap<Text, u128>,
+    keys: Vec<(Text, u128)>,
+    /// In order of their offsets. Several at one offset share it.
     claims: Vec<(u128, Claim)>,
     cooling: Vec<(u128, Cooling)>,
 }
@@ -147,8 +149,8 @@ impl SetPart {
             cursor: set.cursor,
             next_pool: set.next_pool,
             pools: set.pools.values().cloned().collect(),
-            keys: set.keys.clone(),
-            claims: set.claims.iter().map(|(offset, claim)| (offset, claim.clone())).collect(),
+            keys: set.keys.iter().map(|(key, offset)| (key.clone(), offset)).collect(),
+            claims: set.claims.iter().flat_map(separate).collect(),
             cooling: set.cooling.iter().map(|(offset, entry)| (offset, entry.clone())).collect(),
         }
     }
@@ -156,12 +158,18 @@ impl SetPart {
     fn restore(self, set: &mut AddressSet) -> Result<(), RestoreError> {
         set.cursor = self.cursor;
         set.next_pool = self.next_pool;
-        set.keys = self.keys;
+        for (key, offset) in self.keys {
+            once("a key", set.keys.get(&key).is_none())?;
+            set.keys.insert(&key, offset);
+        }
         for pool in self.pools {
             once("a pool", set.pools.insert(pool.sub_pool, pool).is_none())?;
         }
         for (offset, claim) in self.claims {
-            once("a claim", set.claims.insert(offset, claim).is_none())?;
+            match set.claims.get_mut(offset) {
+                Some(first) => first.more.get_or_insert_default().sharers.push(claim),
+                None => drop(set.claims.insert(offset, claim)),
+            }
         }
         for (offset, entry) in self.cooling {
             once("a cooling address", set.cooling.get(offset).is_none())?;
@@ -169,6 +177,17 @@ impl SetPart {
         }
         Ok(())
     }
+}
+
+/// The claims on an address, each by itself.
+fn separate((offset, first): (u128, &Claim)) -> impl Iterator<Item = (u128, Claim)> {
+    let alone = |claim: &Claim| {
+        let more = claim.more.as_ref();
+        let owner = more.and_then(|more| more.owner.clone());
+        let more = owner.map(|owner| Box::new(More { owner: Some(owner), sharers: Vec::new() }));
+        Claim { more, ..claim.clone() }
+    };
+    first.all().map(move |claim| (offset, alone(claim)))
 }
 
 fn once(what: &'static str, once: bool) -> Result<(), RestoreError> {

@@ -1,10 +1,10 @@
 //! A space: its pools, their addresses, and the sessions of its claimants.
 
 mod claims;
+mod reuse;
 mod taken;
 
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 use core::net::IpAddr;
 
 pub(crate) use taken::overlap;
@@ -32,7 +32,7 @@ pub(crate) struct Space {
     /// Each claimant's latest session.
     pub(crate) latest: BTreeMap<Claimant, SessionId>,
     /// Pools of a shared space that are asked for by name.
-    pub(crate) named: BTreeMap<PoolName, Prefix>,
+    pub(crate) named: BTreeMap<(PoolName, Family), Prefix>,
     /// Numbers of all addresses in pools: derived from `sets`.
     pub(crate) covered: BTreeMap<Family, RangeSet>,
 }
@@ -69,9 +69,11 @@ impl Space {
         self.latest.insert(self.claimant(session.client), id);
         self.sessions.insert(id, session);
         if self.sessions.len() > SESSIONS_PER_SPACE_MAX {
-            let kept: Vec<SessionId> = self.latest.values().copied().collect();
-            let oldest = self.sessions.keys().copied().find(|id| !kept.contains(id));
-            if let Some(oldest) = oldest {
+            let superseded = |(id, session): (&SessionId, &Session)| {
+                let latest = self.latest.get(&self.claimant(session.client));
+                (latest != Some(id)).then_some(*id)
+            };
+            if let Some(oldest) = self.sessions.iter().find_map(superseded) {
                 self.sessions.remove(&oldest);
             }
         }

@@ -5,14 +5,14 @@ use core::net::IpAddr;
 
 use super::Outcome;
 use crate::address_set::{AddressSet, edges};
-use crate::claim::{AddressKind, Claim, ClientNumber, More};
-use crate::limits::{CLAIMS_PER_PREFIX_MAX, KEYS_PER_PREFIX_MAX};
+use crate::claim::{AddressKind, Claim, ClientNumber, Cooling, More};
+use crate::limits::CLAIMS_PER_PREFIX_MAX;
 use crate::pool::Pool;
 use crate::settings::Sharing;
 use crate::space::Space;
 use crate::{
-    AddressGrant, ClaimId, Grant, InUse, Limit, PoolId, Rejection, RequestAddress, Response,
-    SessionId, State,
+    AddressGrant, ClaimId, Grant, InUse, Limit, PoolId, Prefix, Rejection, RequestAddress,
+    Response, SessionId, State,
 };
 
 /// A request for an address, with what the state knows about it.
@@ -52,6 +52,10 @@ impl State {
         let full = claiming.set.claims.len() + claiming.set.cooling.len();
         if decision.how == Grant::New && full >= CLAIMS_PER_PREFIX_MAX {
             return Err(Rejection::Limit(Limit::ClaimsPerPrefix));
+        }
+        let keys = &claiming.set.keys;
+        if request.key.as_ref().is_some_and(|key| !keys.has_room(key, decision.offset)) {
+            return Err(Rejection::Limit(Limit::KeysPerPrefix));
         }
         Ok(self.grant_address(client, request, &decision))
     }
@@ -96,6 +100,12 @@ impl State {
         if edges(prefix).any(|edge| edge == offset) {
             return refused(InUse::Edge);
         }
+        if let Some((under, cooling)) = space.cooling(prefix, address)
+            && !claiming.may_take_back(under, cooling)
+        {
+            let client = self.client_name(cooling.claim.client);
+            return refused(InUse::Cooling { client, at: cooling.at });
+        }
         match space.reservation(address) {
             Some(reserved) if !reserved.common => {
                 refused(InUse::Reserved { note: reserved.note.clone() })
@@ -127,10 +137,8 @@ impl State {
         if dynamic {
             set.cursor = Some(offset);
         }
-        if let Some(key) = &request.key
-            && (set.keys.len() < KEYS_PER_PREFIX_MAX || set.keys.contains_key(key))
-        {
-            set.keys.insert(key.clone(), offset);
+        if let Some(key) = &request.key {
+            set.keys.insert(key, offset);
         }
         let pool = set.pools.get_mut(sub_pool).expect("the request was decided in it");
         let more = |owner| Box::new(More { owner: Some(owner), sharers: alloc::vec![] });
@@ -148,7 +156,8 @@ impl State {
             pool.gateway = Some(offset);
             let shared = space.settings.sharing == Sharing::Shared;
             let own = pool.holders.iter_mut().filter(|h| !shared || h.client == client);
-            own.for_each(|holding| holding.gateway_due = false);
+            // A deposed manager's claim says nothing about its successor's replay.
+            own.filter(|holding| holding.epoch == epoch).for_each(|h| h.gateway_due = false);
         }
         let granted = AddressGrant {
             address: prefix.address(offset),
@@ -174,13 +183,24 @@ impl Claiming<'_> {
     fn may_take(&self, claim: &Claim, address: IpAddr) -> Option<Grant> {
         let own = claim.all().find(|claim| self.space.same_claimant(claim.client, self.client));
         if let Some(own) = own {
-            let in_doubt = own.suspect || own.epoch < self.epoch;
+            let in_doubt = own.epoch < self.epoch || (own.suspect && own.epoch == self.epoch);
             return (in_doubt && own.pool == self.pool.number).then_some(Grant::Adopted);
         }
         let gateway =
             self.request.kind == AddressKind::Gateway && claim.kind == AddressKind::Gateway;
         let common = || self.space.reservation(address).is_some_and(|reserved| reserved.common);
         (gateway || common()).then_some(Grant::Joined)
+    }
+
+    /// Whether an explicit request may have an address that cools. Its pool claims it back, unless
+    /// it was released under a later epoch; another pool waits until it is known to be unused.
+    fn may_take_back(&self, under: Prefix, cooling: &Cooling) -> bool {
+        let released = &cooling.claim;
+        if under == self.set.prefix && released.pool == self.pool.number {
+            released.epoch <= self.epoch
+        } else {
+            !cooling.unverified
+        }
     }
 
     fn decide_dynamic(&self) -> Result<Decision, Rejection> {
@@ -194,16 +214,17 @@ impl Claiming<'_> {
         }
         let range = self.set.range(self.pool.sub_pool);
         let unverified = self.request.unverified;
+        let prefix = self.set.prefix;
         let offset = self
             .by_key()
             .or_else(|| self.set.choose(&range, self.request.order))
-            .or_else(|| self.set.cooling.oldest(&range, false))
-            .or_else(|| self.set.cooling.oldest(&range, true).filter(|_| unverified));
+            .or_else(|| self.space.longest_released(prefix, &range, false))
+            .or_else(|| self.space.longest_released(prefix, &range, true).filter(|_| unverified));
         match offset {
             Some(offset) => Ok(Decision { dynamic: true, ..self.decision(offset, Grant::New) }),
-            None => match self.set.cooling.unverified() {
+            None => match self.space.waiting(prefix, &range) {
                 0 => {
-                    let range = self.pool.sub_pool.unwrap_or(self.set.prefix);
+                    let range = self.pool.sub_pool.unwrap_or(prefix);
                     Err(Rejection::NoAvailableAddresses { range })
                 }
                 waiting => Err(Rejection::ObservationNeeded { waiting }),
@@ -223,9 +244,12 @@ impl Claiming<'_> {
 
     /// The address that the key had last, if it can be given.
     fn by_key(&self) -> Option<u128> {
-        let offset = *self.set.keys.get(self.request.key.as_ref()?)?;
+        let offset = self.set.keys.get(self.request.key.as_ref()?)?;
         let given = match self.set.cooling.get(offset) {
-            Some(cooling) => !cooling.unverified || self.request.unverified,
+            Some(cooling) => {
+                let reserved = self.space.reservation(self.set.prefix.address(offset)).is_some();
+                (!cooling.unverified || self.request.unverified) && !reserved
+            }
             None => !self.set.taken.contains(offset),
         };
         (given && self.set.range(self.pool.sub_pool).contains(&offset)).then_some(offset)

@@ -73,7 +73,7 @@ fn lowest_block(
     avoided: &[&RangeSet],
 ) -> Option<Prefix> {
     let mut from = first;
-    loop {
+    while from <= last {
         let block = aligned_from(family, from, length)?;
         if block.last() > last {
             return None;
@@ -84,6 +84,7 @@ fn lowest_block(
             Some(end) => from = end.checked_add(1)?,
         }
     }
+    None
 }
 
 /// The first block of this length that begins at or after `from`.

@@ -63,10 +63,11 @@ impl State {
         let prefix = set.prefix;
         let offset = prefix.offset(address).ok_or(Rejection::OutOfRange { address, prefix })?;
         if let Some(cooling) = set.cooling.get(offset).filter(|c| c.claim.id == free.claim) {
+            let released_by = set.pool(cooling.claim.pool).unwrap_or(pool);
             let doubt = Doubt {
                 doubtful: true,
                 after: cooling.released,
-                observer: space.holding(pool, client).map(|holding| holding.epoch),
+                observer: space.holding(released_by, client).map(|holding| holding.epoch),
             };
             check_evidence(space, client, free, cooling.claim.client, &doubt)?;
             let now = self.now;
@@ -147,7 +148,7 @@ fn check_evidence(
             let counts = opened_by == Some(client)
                 && space.same_claimant(holder, client)
                 && doubt.observer == Some(*session)
-                && *began >= doubt.after;
+                && *began >= doubt.after.max(Revision::new(session.get()));
             if counts { Ok(()) } else { Err(Rejection::NotTheObserver { what: what() }) }
         }
     }

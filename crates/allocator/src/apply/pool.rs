@@ -36,15 +36,15 @@ impl State {
             WantedPool::Exact { prefix, sub_pool } => {
                 (*prefix, normalised(*prefix, *sub_pool)?, None)
             }
-            WantedPool::Automatic { name: Some(name), .. } if space.named.contains_key(name) => {
-                let prefix = space.named.get(name).expect("it is there");
-                (*prefix, None, None)
-            }
             WantedPool::Automatic { family, length, exclude, name } => {
+                let named = name.clone().and_then(|name| space.named.get(&(name, *family)));
                 if exclude.len() > EXCLUSIONS_MAX {
                     return Err(Rejection::Limit(Limit::Exclusions));
                 }
-                let prefix = self.choose_pool(space, *family, *length, exclude)?;
+                let prefix = match named {
+                    Some(prefix) => *prefix,
+                    None => self.choose_pool(space, *family, *length, exclude)?,
+                };
                 let shared = space.settings.sharing == Sharing::Shared;
                 (prefix, None, name.clone().filter(|_| shared))
             }
@@ -70,11 +70,11 @@ impl State {
         pool: &Pool,
         claiming: &Claiming<'_>,
     ) -> Result<Grant, Rejection> {
-        let own = pool.holders.iter().find(|h| space.same_claimant(h.client, claiming.client));
+        let own = space.holding(pool, claiming.client);
+        let session = claiming.request.session;
         match own {
-            Some(own) if own.suspect.is_some() || own.epoch < claiming.request.session => {
-                Ok(Grant::Adopted)
-            }
+            Some(own) if own.epoch < session => Ok(Grant::Adopted),
+            Some(own) if own.epoch == session && own.suspect.is_some() => Ok(Grant::Adopted),
             Some(own) => Err(self.overlaps(space, prefix, pool, own)),
             None if pool.holders.len() >= HOLDERS_PER_POOL_MAX => {
                 Err(Rejection::Limit(Limit::HoldersPerPool))
@@ -114,7 +114,9 @@ impl State {
         if known.is_none() && space.sets.len() - yielding.len() >= PREFIXES_PER_SPACE_MAX {
             return Err(Rejection::Limit(Limit::PrefixesPerSpace));
         }
-        if known.is_some_and(|set| set.pools.len() >= POOLS_PER_PREFIX_MAX) {
+        let full =
+            |set: &AddressSet| set.pools.len() >= POOLS_PER_PREFIX_MAX || set.next_pool == u32::MAX;
+        if known.is_some_and(full) {
             return Err(Rejection::Limit(Limit::PoolsPerPrefix));
         }
         Ok(yielding)
@@ -199,7 +201,7 @@ fn create(
         space.create_set(prefix);
     }
     if let Some(name) = &name {
-        space.named.insert(name.clone(), prefix);
+        space.named.insert((name.clone(), prefix.family()), prefix);
     }
     let set: &mut AddressSet = space.sets.get_mut(&prefix).expect("it was made just now");
     let number = PoolNumber(set.next_pool);

@@ -28,7 +28,9 @@ impl State {
             .filter(|claim| space.same_claimant(claim.client, client))
             .any(|claim| claim.epoch < holding.epoch);
         let verify = release.verify && space.settings.sharing == Sharing::Exclusive;
-        let in_doubt = verify || stale || holding.gateway_due;
+        // Of a shared space a host knows best what itself holds: its word clears what was in doubt.
+        let suspect = holding.suspect.is_some() && space.settings.sharing != Sharing::Shared;
+        let in_doubt = verify || stale || suspect || holding.gateway_due;
         let number = pool.number;
         let revision = self.revision;
         let space = self.space_mut(&id.space)?;
@@ -83,6 +85,9 @@ pub(super) fn drop_holding(space: &mut Space, id: &PoolId, client: ClientNumber,
     pool.holders.retain(|holding| holding.claim != claim);
     let number = pool.number;
     if pool.holders.is_empty() {
+        if let Some(name) = pool.name.take() {
+            space.named.remove(&(name, prefix.family()));
+        }
         set.pools.remove(&id.sub_pool);
     }
     if set.pools.is_empty() {

@@ -1,11 +1,10 @@
 //! Claims on addresses: made, adopted, shared, ended.
 
 use alloc::boxed::Box;
-use core::net::IpAddr;
 
 use super::Space;
 use crate::claim::{AddressKind, Claim, Cooling, More};
-use crate::{ClaimId, Prefix, Timestamp};
+use crate::{ClaimId, Prefix};
 
 impl Space {
     /// Puts a claim on an offset that is free, or cooling.
@@ -52,10 +51,7 @@ impl Space {
     ) {
         let Some(set) = self.sets.get_mut(&prefix) else { return };
         let Some(mut first) = set.claims.remove(offset) else { return };
-        let mut sharers = first
-            .more
-            .as_mut()
-            .map_or_else(Default::default, |more| core::mem::take(&mut more.sharers));
+        let mut sharers = first.take_sharers();
         sharers.insert(0, first);
         sharers.retain(|claim| claim.id != id);
         for pool in set.pools.values_mut().filter(|pool| pool.gateway == Some(offset)) {
@@ -75,26 +71,6 @@ impl Space {
             first.more.get_or_insert_default().sharers = sharers;
         }
         set.claims.insert(offset, first);
-    }
-
-    /// A released address was seen to be unused: it cools on as others do.
-    pub(crate) fn confirm_cooling(&mut self, prefix: Prefix, offset: u128, now: Timestamp) {
-        let Some(set) = self.sets.get_mut(&prefix) else { return };
-        if let Some(entry) = set.cooling.remove(offset) {
-            set.cooling.insert(offset, Cooling { unverified: false, ..entry });
-            self.thaw(prefix, now);
-        }
-    }
-
-    /// Ends the cooling of `address`, under whichever prefix.
-    fn end_cooling(&mut self, prefix: Prefix, address: IpAddr) {
-        let Some(set) = self.sets.get(&prefix) else { return };
-        for prefix in set.related.clone().into_iter().chain([prefix]) {
-            if let (Some(set), Some(offset)) = (self.sets.get_mut(&prefix), prefix.offset(address))
-            {
-                set.cooling.remove(offset);
-            }
-        }
     }
 }
 

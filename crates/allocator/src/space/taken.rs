@@ -1,5 +1,6 @@
 //! Which addresses are taken: kept true when sets, reservations, claims and cooling change.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
@@ -8,15 +9,16 @@ use crate::address_set::{AddressSet, edges};
 use crate::prefix::number;
 use crate::range_set::RangeSet;
 use crate::settings::Reservation;
-use crate::{Family, Prefix, Timestamp};
+use crate::{Family, Prefix};
 
 impl Space {
     /// Makes the set of `prefix`, with all that its addresses are already taken by.
     pub(crate) fn create_set(&mut self, prefix: Prefix) {
-        let related: Vec<Prefix> = self.all_overlapping(prefix).map(|set| set.prefix).collect();
+        let related: BTreeSet<Prefix> =
+            self.all_overlapping(prefix).map(|set| set.prefix).collect();
         for other in &related {
             if let Some(set) = self.sets.get_mut(other) {
-                set.related.push(prefix);
+                set.related.insert(prefix);
             }
         }
         let mut set = AddressSet::new(prefix);
@@ -37,7 +39,7 @@ impl Space {
         }
         for other in removed.related {
             if let Some(set) = self.sets.get_mut(&other) {
-                set.related.retain(|related| *related != prefix);
+                set.related.remove(&prefix);
                 let shared = common(other, prefix);
                 self.recompute_taken(other, shared);
             }
@@ -104,8 +106,7 @@ impl Space {
     pub(crate) fn vacate(&mut self, prefix: Prefix, offset: u128) {
         let Some(set) = self.sets.get(&prefix) else { return };
         let address = prefix.address(offset);
-        let mut prefixes = set.related.clone();
-        prefixes.push(prefix);
+        let prefixes: Vec<Prefix> = set.related.iter().copied().chain([prefix]).collect();
         let held = |prefix: &Prefix| {
             let (set, offset) = (self.sets.get(prefix)?, prefix.offset(address)?);
             (set.claims.get(offset).is_some() || set.cooling.get(offset).is_some()).then_some(())
@@ -118,20 +119,6 @@ impl Space {
                 && !edges(prefix).any(|edge| edge == offset)
             {
                 set.taken.remove(offset, offset);
-            }
-        }
-    }
-
-    /// Frees what has cooled long enough, in a set and in those that overlap.
-    pub(crate) fn thaw(&mut self, prefix: Prefix, now: Timestamp) {
-        let Some(set) = self.sets.get(&prefix) else { return };
-        let delay = self.settings.reuse_delay;
-        for prefix in set.related.clone().into_iter().chain([prefix]) {
-            while let Some(set) = self.sets.get_mut(&prefix)
-                && let Some(offset) = set.cooling.cooled(now, delay)
-            {
-                set.cooling.remove(offset);
-                self.vacate(prefix, offset);
             }
         }
     }

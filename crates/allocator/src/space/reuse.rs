@@ -1,0 +1,103 @@
+//! Released addresses: when they are free again, and which is given first when nothing else is left.
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::ops::RangeInclusive;
+
+use super::Space;
+use crate::address_set::{AddressSet, edges};
+use crate::claim::Cooling;
+use crate::{Prefix, Timestamp};
+
+impl Space {
+    /// Frees what has cooled long enough, in a set and in those that overlap.
+    pub(crate) fn thaw(&mut self, prefix: Prefix, now: Timestamp) {
+        let Some(set) = self.sets.get(&prefix) else { return };
+        let delay = self.settings.reuse_delay;
+        for prefix in set.related.clone().into_iter().chain([prefix]) {
+            while let Some(set) = self.sets.get_mut(&prefix)
+                && let Some(offset) = set.cooling.cooled(now, delay)
+            {
+                set.cooling.remove(offset);
+                self.vacate(prefix, offset);
+            }
+        }
+    }
+
+    /// A released address was seen to be unused: it cools on as others do.
+    pub(crate) fn confirm_cooling(&mut self, prefix: Prefix, offset: u128, now: Timestamp) {
+        let Some(set) = self.sets.get_mut(&prefix) else { return };
+        if let Some(entry) = set.cooling.remove(offset) {
+            set.cooling.insert(offset, Cooling { unverified: false, ..entry });
+            self.thaw(prefix, now);
+        }
+    }
+
+    /// Ends the cooling of `address`, under whichever prefix.
+    pub(super) fn end_cooling(&mut self, prefix: Prefix, address: IpAddr) {
+        let Some(set) = self.sets.get(&prefix) else { return };
+        for prefix in set.related.clone().into_iter().chain([prefix]) {
+            if let (Some(set), Some(offset)) = (self.sets.get_mut(&prefix), prefix.offset(address))
+            {
+                set.cooling.remove(offset);
+            }
+        }
+    }
+
+    /// The cooling of `address`, with the prefix under which it was released.
+    pub(crate) fn cooling(&self, prefix: Prefix, address: IpAddr) -> Option<(Prefix, &Cooling)> {
+        self.set_and_related(prefix).find_map(|set| {
+            let cooling = set.cooling.get(set.prefix.offset(address)?)?;
+            Some((set.prefix, cooling))
+        })
+    }
+
+    /// Of the cooling addresses in a range of a set, the offset of the one released longest ago,
+    /// under whichever prefix.
+    pub(crate) fn longest_released(
+        &self,
+        prefix: Prefix,
+        range: &RangeInclusive<u128>,
+        unverified: bool,
+    ) -> Option<u128> {
+        let oldest = |set: &AddressSet| {
+            let usable = |offset| self.reusable(prefix, range, set.prefix.address(offset));
+            let (released, offset) = set.cooling.oldest(unverified, |o| usable(o).is_some())?;
+            Some((released, usable(offset)?))
+        };
+        let (_, offset) = self.set_and_related(prefix).filter_map(oldest).min()?;
+        Some(offset)
+    }
+
+    /// How many addresses in a range of a set wait for an observation.
+    pub(crate) fn waiting(&self, prefix: Prefix, range: &RangeInclusive<u128>) -> u64 {
+        let waiting = |set: &AddressSet| {
+            let entries = set.cooling.iter().filter(|(_, entry)| entry.unverified);
+            let addresses = entries.map(|(offset, _)| set.prefix.address(offset));
+            addresses.filter(|address| self.reusable(prefix, range, *address).is_some()).count()
+        };
+        self.set_and_related(prefix).map(|set| waiting(set) as u64).sum()
+    }
+
+    /// The offset of a cooling address in a set, if a dynamic request may be given it one day.
+    fn reusable(
+        &self,
+        prefix: Prefix,
+        range: &RangeInclusive<u128>,
+        address: IpAddr,
+    ) -> Option<u128> {
+        let offset = prefix.offset(address)?;
+        let given = range.contains(&offset)
+            && self.reservation(address).is_none()
+            && edges(prefix).all(|edge| edge != offset);
+        given.then_some(offset)
+    }
+
+    /// A set, and those that overlap it.
+    fn set_and_related(&self, prefix: Prefix) -> impl Iterator<Item = &AddressSet> {
+        let set = self.sets.get(&prefix);
+        let related: Vec<Prefix> =
+            set.map_or_else(Vec::new, |set| set.related.iter().copied().collect());
+        set.into_iter().chain(related.into_iter().filter_map(|other| self.sets.get(&other)))
+    }
+}
