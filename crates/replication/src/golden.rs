@@ -21,7 +21,7 @@ const GOLDEN: &str = include_str!("golden.txt");
 fn line<R: Record + PartialEq + std::fmt::Debug>(name: &str, value: &R) -> String {
     let bytes = berth_codec::encode(value).unwrap();
     assert_eq!(berth_codec::decode::<R>(&bytes).unwrap(), *value);
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     format!("{name} {hex}\n")
 }
 

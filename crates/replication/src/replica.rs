@@ -19,8 +19,8 @@ pub use status::{Fingerprint, MemberStatus, Role, Status};
 use crate::proposer::Proposer;
 use crate::reads::ReadIndexes;
 use crate::{
-    Clock, Config, Consistency, Deadline, Fatal, LogIndex, NodeId, ProposeError, Proposed, Read,
-    ReadError,
+    Clock, ClusterId, Config, Consistency, Deadline, Fatal, LogIndex, NodeId, ProposeError,
+    Proposed, Read, ReadError,
 };
 
 /// How long a leader that stops waits for another one to take over.
@@ -51,6 +51,11 @@ impl Replica {
     /// This node's number.
     pub fn node(&self) -> NodeId {
         self.0.core.node()
+    }
+
+    /// The cluster that it is a node of.
+    pub fn cluster(&self) -> ClusterId {
+        self.0.core.links().identity().cluster
     }
 
     /// Has a command executed, by whichever node leads, and gives its answer once it took effect.

@@ -3,9 +3,10 @@
 //! The test runs itself as the process that dies. That one prints what was acknowledged to it; what
 //! it printed must be there afterwards.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(clippy::print_stdout, reason = "the child reports to its parent that way")]
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
 use std::sync::Arc;
@@ -64,11 +65,11 @@ async fn child(dir: &str) {
         let ledger = &ledger;
         async move {
             match create(ledger, incarnation, number).await {
-                Ok(()) => writeln!(std::io::stdout(), "acknowledged {number}").unwrap(),
+                Ok(()) => println!("acknowledged {number}"),
                 Err(error) => {
                     assert!(matches!(error, LedgerError::Failed(_)), "{error}");
                     assert!(ledger.fatal().error().is_some());
-                    writeln!(std::io::stdout(), "failed {error}").unwrap();
+                    println!("failed {error}");
                 }
             }
         }

@@ -28,6 +28,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// How often a connection is checked for silence.
 const CHECK: Duration = Duration::from_millis(250);
+/// How long a call must have waited before its peer counts as silent.
+const SILENCE: Duration = Duration::from_secs(1);
 /// How long the peer may take no bytes.
 const WRITE_MAX: Duration = Duration::from_secs(10);
 
@@ -283,13 +285,16 @@ impl Conversation {
         }
     }
 
-    /// Forgets calls whose deadline passed. True if nothing was heard since one of them was sent.
+    /// Forgets calls that nobody waits for any more. True if nothing was heard since one of them was
+    /// sent, and that is long ago.
     fn is_silent(&self) -> bool {
         let mut in_flight = lock(&self.in_flight);
         let heard = in_flight.heard;
         let expired: Vec<Waiting> = in_flight
             .waiting
-            .extract_if(.., |_, waiting| waiting.deadline.has_passed())
+            .extract_if(.., |_, waiting| {
+                waiting.deadline.has_passed() && waiting.since.elapsed() >= SILENCE
+            })
             .map(|(_, waiting)| waiting)
             .collect();
         expired.iter().any(|waiting| waiting.since > heard)

@@ -38,7 +38,7 @@ impl Links {
         Self(Arc::new(Shared { identity, configured, plaintext, connect_timeout, fatal, open }))
     }
 
-    pub(super) fn identity(&self) -> &Identity {
+    pub(crate) fn identity(&self) -> &Identity {
         &self.0.identity
     }
 
