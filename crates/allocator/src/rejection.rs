@@ -164,7 +164,7 @@ pub enum Rejection {
         what: String,
     },
     /// Another claim stands by now.
-    #[error("another claim stands by now ({standing:?}): look again")]
+    #[error("that claim has ended{}: look again", now_standing(*standing))]
     ClaimMoved {
         /// The claim that stands; none if there is no claim.
         standing: Option<ClaimId>,
@@ -343,6 +343,10 @@ impl Rejection {
 fn list(names: &[SpaceName]) -> String {
     let names: Vec<&str> = names.iter().map(SpaceName::as_str).collect();
     names.join(", ")
+}
+
+fn now_standing(claim: Option<ClaimId>) -> String {
+    claim.map_or_else(String::new, |claim| alloc::format!(", claim {claim} stands by now"))
 }
 
 fn overlap(overlap: &Overlap) -> String {

@@ -26,7 +26,12 @@ impl State {
         let Some(claim) = standing.cloned() else {
             return Ok(Response::Released(Ending::Nothing));
         };
-        let verify = release.verify && space.settings.sharing == Sharing::Exclusive;
+        let exclusive = space.settings.sharing == Sharing::Exclusive;
+        let deposed = space
+            .holding(pool, client)
+            .is_some_and(|holding| id.epoch.is_some_and(|epoch| epoch < holding.epoch));
+        // A manager that was deposed speaks of an old store: its successor may claim the address yet.
+        let verify = exclusive && (release.verify || deposed);
         let (revision, at) = self.current();
         let space = self.space_mut(&id.space)?;
         let cools = verify || space.settings.reuse_delay.get() > 0;
