@@ -1,4 +1,14 @@
-//! The `berth` binary.
+//! The `berth` binary: a node of the cluster, the driver of its host's Docker engine, the HTTP API,
+//! and the commands that ask it.
+//!
+//! A library only so that tests can reach its modules.
 
+pub mod api;
+pub mod cli;
+pub mod code;
+pub mod config;
 pub mod docker;
+pub mod logs;
 pub mod sender;
+pub mod server;
+pub mod spaces;

@@ -1,0 +1,63 @@
+//! Query parameters, with unknown ones refused.
+
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::Problem;
+use super::types::{Consistency, Scope};
+use crate::code::Code;
+
+/// The parameters of a request.
+pub(super) struct Parameters<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let parsed = Query::try_from_uri(&parts.uri);
+        let bad = |error: axum::extract::rejection::QueryRejection| {
+            Problem::new(Code::BadRequest, error.body_text())
+        };
+        parsed.map(|Query(parameters)| Self(parameters)).map_err(bad)
+    }
+}
+
+/// A part of the path.
+pub(super) struct Segment(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(segment) = Path::from_request_parts(parts, state)
+            .await
+            .map_err(|error| Problem::new(Code::BadRequest, error.body_text()))?;
+        Ok(Self(segment))
+    }
+}
+
+/// What every read takes.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ReadParameters {
+    /// How new it must be.
+    pub(super) consistency: Consistency,
+}
+
+/// Which things are listed.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ListParameters {
+    /// How new it must be.
+    pub(super) consistency: Consistency,
+    /// Of this host or of the cluster only.
+    pub(super) scope: Option<Scope>,
+    /// Of this space only.
+    pub(super) space: Option<String>,
+    /// Of this pool only.
+    pub(super) pool: Option<String>,
+    /// This address only, free or not.
+    pub(super) address: Option<String>,
+}

@@ -1,0 +1,127 @@
+//! The command line: one file a command.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 unavailable (no quorum, or no node
+//! answers: the outcome may be unknown, and the text says which).
+
+mod address;
+mod client;
+mod completions;
+mod failure;
+mod output;
+mod pool;
+mod server;
+mod space;
+mod status;
+mod table;
+mod time;
+mod why;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::client::ApiClient;
+use self::failure::Failure;
+use self::output::Format;
+use crate::config::{API_SOCKET, Settings};
+
+const EXAMPLES: &str = "\
+First steps:
+  berth server --bootstrap        a cluster of this one host, and its Docker engine's IPAM driver
+  docker network create --ipam-driver berth mine
+  berth address ls                who has which address
+  berth why 172.17.0.2            and since when, and what to do
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 unavailable or outcome unknown.";
+
+/// A cluster-wide IPAM for Docker: no address is given twice, none that was given is lost.
+#[derive(Debug, Parser)]
+#[command(name = "berth", version, about, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What all commands take.
+#[derive(Debug, Args)]
+struct Common {
+    /// Configuration file [default: /etc/berth/berth.toml, if it exists]
+    #[arg(long, global = true, env = "BERTH_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Socket of the node's API [default: /run/berth/api.sock]
+    #[arg(long, global = true, env = "BERTH_API_SOCKET", value_name = "PATH")]
+    api_socket: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node of the cluster, and the driver of this host's Docker engine
+    Server(Box<server::Arguments>),
+    /// Show members, leader, log, spaces, and what is wrong
+    Status(status::Arguments),
+    /// Look at address spaces
+    #[command(subcommand)]
+    Space(space::Command),
+    /// Look at pools
+    #[command(subcommand)]
+    Pool(pool::Command),
+    /// Look at addresses
+    #[command(subcommand)]
+    Address(address::Command),
+    /// Explain who holds an address or a pool, since when, and what to do
+    Why(why::Arguments),
+    /// Print a completion script for a shell
+    Completions(completions::Arguments),
+}
+
+/// How a command that reads shows what it read.
+#[derive(Debug, Clone, Copy, Args)]
+struct Reading {
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+
+    /// Accept what this node knows, however old; works without a quorum
+    #[arg(long)]
+    stale: bool,
+}
+
+impl Reading {
+    /// The query parameter for it.
+    fn query(self) -> &'static str {
+        if self.stale { "consistency=stale" } else { "consistency=linearizable" }
+    }
+}
+
+/// Runs the command that the process's arguments name.
+pub fn run() -> ExitCode {
+    let Cli { common, command } = Cli::parse();
+    let done = match command {
+        Command::Server(arguments) => server::run(*arguments, common),
+        Command::Status(arguments) => ask(common, |api| status::run(arguments, api)),
+        Command::Space(command) => ask(common, |api| space::run(command, api)),
+        Command::Pool(command) => ask(common, |api| pool::run(command, api)),
+        Command::Address(command) => ask(common, |api| address::run(command, api)),
+        Command::Why(arguments) => ask(common, |api| why::run(arguments, api)),
+        Command::Completions(arguments) => completions::run(&arguments),
+    };
+    done.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
+}
+
+/// Runs a command that asks a node.
+fn ask<F: Future<Output = Result<(), Failure>>>(
+    common: Common,
+    command: impl FnOnce(ApiClient) -> F,
+) -> Result<(), Failure> {
+    let socket = match common.api_socket {
+        Some(socket) => socket,
+        None => Settings::load(common.config.as_deref())?.api_socket.unwrap_or(API_SOCKET.into()),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::cannot_start(&error))?;
+    runtime.block_on(command(ApiClient::new(socket)))
+}

@@ -1,0 +1,103 @@
+//! `berth address`
+
+use std::net::IpAddr;
+
+use berth_allocator::{PoolId, SpaceName};
+use comfy_table::Cell;
+
+use super::client::ApiClient;
+use super::output::{show, show_all};
+use super::table::{cell, state, table};
+use super::{Failure, Reading, time};
+use crate::api::types::{Address, Claim, Listing};
+use crate::code::Code;
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  berth address ls
+  berth address ls LocalDefault/172.17.0.0/16
+  berth address ls --space GlobalDefault --output json | jq -r '.[].address'";
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  berth address show 10.0.0.7
+  berth address show 172.17.0.2 --output json";
+
+/// Look at addresses
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List the addresses that are held, or were released a moment ago
+    #[command(after_help = LIST_EXAMPLES)]
+    Ls {
+        /// Of this pool only
+        pool: Option<PoolId>,
+        /// Of this space only
+        #[arg(long, value_name = "NAME", conflicts_with = "pool")]
+        space: Option<SpaceName>,
+        #[command(flatten)]
+        reading: Reading,
+    },
+    /// Show what every space knows about an address, free or not
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show {
+        /// The address
+        address: IpAddr,
+        #[command(flatten)]
+        reading: Reading,
+    },
+}
+
+pub(super) async fn run(command: Command, api: ApiClient) -> Result<(), Failure> {
+    match command {
+        Command::Ls { pool, space, reading } => {
+            let mut path = format!("/v1/addresses?{}", reading.query());
+            if let Some(pool) = pool {
+                path += &format!("&pool={pool}");
+            }
+            if let Some(space) = space {
+                path += &format!("&space={space}");
+            }
+            let listing: Listing<Address> = api.get(&path).await?;
+            show_all(reading.output, &listing, summary)
+        }
+        Command::Show { address, reading } => {
+            let found = find(&api, address, reading).await?;
+            show(reading.output, &found, |found| summary(found))
+        }
+    }
+}
+
+/// What every space knows about an address; a failure if that is nothing.
+pub(super) async fn find(
+    api: &ApiClient,
+    address: IpAddr,
+    reading: Reading,
+) -> Result<Vec<Address>, Failure> {
+    let path = format!("/v1/addresses?address={address}&{}", reading.query());
+    let listing: Listing<Address> = api.get(&path).await?;
+    if listing.items.is_empty() {
+        let text = format!("{address} is in no pool: `berth pool ls` shows them all");
+        return Err(Failure::new(Code::NotInAnyPool, text));
+    }
+    Ok(listing.items)
+}
+
+fn summary(addresses: &[Address]) -> String {
+    let rows = addresses.iter().map(|address| {
+        let claim = address.claim.as_ref();
+        let since = claim.map(|claim| time::age(&claim.since));
+        vec![
+            Cell::new(address.address),
+            state(address.state),
+            cell(claim.map(|claim| claim.kind.as_str())),
+            cell(claim.and_then(owner)),
+            cell(claim.map(|claim| claim.host.as_str())),
+            cell(since.as_deref()),
+            Cell::new(&address.pool),
+        ]
+    });
+    table(&["ADDRESS", "STATE", "KIND", "FOR", "HOST", "SINCE", "POOL"], rows)
+}
+
+fn owner(claim: &Claim) -> Option<&str> {
+    claim.owner.as_deref().or(claim.mac.as_deref())
+}

@@ -1,0 +1,88 @@
+//! Asks a node's API over its socket.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper::{Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::Failure;
+use crate::api::Problem;
+use crate::code::Code;
+
+/// How long a node may take to answer: longer than it waits for its cluster.
+const DEADLINE: Duration = Duration::from_secs(35);
+/// Bytes of an answer: the largest listing has less.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+/// A node's API.
+pub(super) struct ApiClient {
+    socket: PathBuf,
+}
+
+impl ApiClient {
+    /// The API on this socket.
+    pub(super) fn new(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// What is at a path.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let late = || {
+            let seconds = DEADLINE.as_secs();
+            Failure::new(Code::Unavailable, format!("the node gave no answer within {seconds} s"))
+        };
+        let (status, body) = timeout(DEADLINE, self.exchange(path)).await.map_err(|_| late())??;
+        let strange = |error: serde_json::Error| {
+            let socket = self.socket.display();
+            let text = format!(
+                "what {socket} answered is not Berth's, or of another version (HTTP {status}): \
+                 {error}; check --api-socket and `berth --version`"
+            );
+            Failure::new(Code::StrangeAnswer, text)
+        };
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(strange);
+        }
+        let problem: Problem = serde_json::from_slice(&body).map_err(strange)?;
+        Err(problem.into())
+    }
+
+    async fn exchange(&self, path: &str) -> Result<(StatusCode, Bytes), Failure> {
+        let stream = UnixStream::connect(&self.socket).await;
+        let stream = stream.map_err(|error| self.cannot_connect(&error))?;
+        let lost = |error: hyper::Error| {
+            let text = format!("the node closed the connection: {error}; is it stopping?");
+            Failure::new(Code::Unavailable, text)
+        };
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+        // It ends with the answer; an error shows there.
+        tokio::spawn(connection);
+        let request = Request::get(path).header(header::HOST, "berth").body(Empty::<Bytes>::new());
+        let request = request.expect("paths are made of checked names and numbers");
+        let answer = sender.send_request(request).await.map_err(lost)?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let body = body.map_err(|error| {
+            Failure::new(Code::Unavailable, format!("the node's answer broke off: {error}"))
+        })?;
+        Ok((status, body.to_bytes()))
+    }
+
+    fn cannot_connect(&self, error: &io::Error) -> Failure {
+        let advice = match error.kind() {
+            io::ErrorKind::PermissionDenied => "run this as root, or join the group berth",
+            _ => "start `berth server`, or set --api-socket or BERTH_API_SOCKET",
+        };
+        let text = format!("no node answers on {}: {error}; {advice}", self.socket.display());
+        Failure::new(Code::CannotConnect, text)
+    }
+}

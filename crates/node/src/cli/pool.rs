@@ -1,0 +1,122 @@
+//! `berth pool`
+
+use berth_allocator::{PoolId, SpaceName};
+use comfy_table::Cell;
+
+use super::client::ApiClient;
+use super::output::{show, show_all};
+use super::table::{cell, table};
+use super::{Failure, Reading, time};
+use crate::api::types::{Listing, Pool, Usage};
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  berth pool ls
+  berth pool ls --space GlobalDefault --output json";
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  berth pool show LocalDefault/172.17.0.0/16
+  berth pool show GlobalDefault/10.0.0.0/24     as it is now, whatever its epoch";
+
+/// Look at pools
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List all pools
+    #[command(after_help = LIST_EXAMPLES)]
+    Ls {
+        /// Of this space only
+        #[arg(long, value_name = "NAME")]
+        space: Option<SpaceName>,
+        #[command(flatten)]
+        reading: Reading,
+    },
+    /// Show one: its holders, and how its addresses are used
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show {
+        /// The pool's id: SPACE/PREFIX[/SUBPOOL]
+        #[arg(value_name = "POOL")]
+        id: PoolId,
+        #[command(flatten)]
+        reading: Reading,
+    },
+}
+
+pub(super) async fn run(command: Command, api: ApiClient) -> Result<(), Failure> {
+    match command {
+        Command::Ls { space, reading } => {
+            let mut path = format!("/v1/pools?{}", reading.query());
+            if let Some(space) = space {
+                path += &format!("&space={space}");
+            }
+            let listing: Listing<Pool> = api.get(&path).await?;
+            show_all(reading.output, &listing, summary)
+        }
+        Command::Show { id, reading } => {
+            let pool: Pool = api.get(&format!("/v1/pools/{id}?{}", reading.query())).await?;
+            show(reading.output, &pool, details)
+        }
+    }
+}
+
+fn summary(pools: &[Pool]) -> String {
+    let rows = pools.iter().map(|pool| {
+        let holder = pool.holders.first().map(|holder| holder.host.as_str());
+        let hosts = match pool.holders.len() {
+            0 | 1 => cell(holder),
+            many => Cell::new(format!("{many} hosts")),
+        };
+        let usage = &pool.usage;
+        vec![
+            Cell::new(&pool.id),
+            Cell::new(usage.size.0),
+            Cell::new(usage.held.0),
+            Cell::new(usage.free.0),
+            Cell::new(in_doubt(usage)),
+            cell(pool.gateway.map(|gateway| gateway.to_string()).as_deref()),
+            hosts,
+            Cell::new(time::age(&pool.since)),
+        ]
+    });
+    let header = ["POOL", "#SIZE", "#HELD", "#FREE", "#IN DOUBT", "GATEWAY", "HOST", "SINCE"];
+    table(&header, rows)
+}
+
+/// Addresses that are claimed, but perhaps by nobody any more.
+fn in_doubt(usage: &Usage) -> u128 {
+    usage.stale.0 + usage.suspect.0
+}
+
+/// All that is known of a pool, but its labels' meaning.
+pub(super) fn details(pool: &Pool) -> String {
+    let Usage { size, free, held, stale, suspect, cooling, reserved } = &pool.usage;
+    let mut text = format!("pool      {}\n", pool.id);
+    let mut line = |name: &str, value: &str| text += &format!("{name:<9} {value}\n");
+    if let Some(name) = &pool.name {
+        line("name", name);
+    }
+    line("gateway", &pool.gateway.map_or("-".to_owned(), |gateway| gateway.to_string()));
+    line("since", &time::with_age(&pool.since));
+    for (key, value) in &pool.labels {
+        line("label", &format!("{key}={value}"));
+    }
+    if pool.behind {
+        line("restored", "yes: it gives nothing new until it is claimed again");
+    }
+    line(
+        "addresses",
+        &format!(
+            "{} in all: {} held, {} free, {} cooling, {} reserved, {} stale, {} suspect",
+            size.0, held.0, free.0, cooling.0, reserved.0, stale.0, suspect.0
+        ),
+    );
+    let rows = pool.holders.iter().map(|holder| {
+        vec![
+            Cell::new(&holder.host),
+            Cell::new(holder.session),
+            Cell::new(holder.claim),
+            Cell::new(if holder.suspect { "suspect" } else { "held" }),
+            Cell::new(time::with_age(&holder.since)),
+        ]
+    });
+    text + "\n" + &table(&["HOST", "#SESSION", "#CLAIM", "STATE", "SINCE"], rows)
+}

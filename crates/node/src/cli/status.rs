@@ -1,0 +1,85 @@
+//! `berth status`
+
+use comfy_table::Cell;
+
+use super::client::ApiClient;
+use super::output::{Format, show};
+use super::table::{cell, table};
+use super::{Failure, space};
+use crate::api::types::{Fingerprint, Member, Status};
+use crate::code::Code;
+
+const EXAMPLES: &str = "\
+Examples:
+  berth status
+  berth status && echo ready
+  berth status --fingerprint --output json    equal on nodes that applied the same entries
+
+It fails with exit code 3 until the cluster has a leader and a quorum that this node can reach.";
+
+/// Show members, leader, log, spaces, and what is wrong
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+
+    /// Show a hash of all that this node holds of the cluster, instead
+    #[arg(long)]
+    fingerprint: bool,
+}
+
+pub(super) async fn run(arguments: Arguments, api: ApiClient) -> Result<(), Failure> {
+    if arguments.fingerprint {
+        let fingerprint: Fingerprint = api.get("/v1/fingerprint").await?;
+        return show(arguments.output, &fingerprint, |hash| {
+            format!("{} after log entry {}, revision {}", hash.value, hash.applied, hash.revision)
+        });
+    }
+    let status: Status = api.get("/v1/status").await?;
+    show(arguments.output, &status, summary)?;
+    match status.problems.as_slice() {
+        [] => Ok(()),
+        problems => Err(Failure::new(Code::Unavailable, problems.join("; "))),
+    }
+}
+
+fn summary(status: &Status) -> String {
+    let Status { node, version, cluster, role, term, log, ledger, .. } = status;
+    let ready = if status.ready { "ready" } else { "not ready" };
+    let leader = status.leader.as_deref().unwrap_or("no leader known");
+    let text = format!(
+        "node     {node}, {ready}, {role} (Berth {version})\n\
+         cluster  {cluster}\n\
+         leader   {leader}, term {term}\n\
+         log      {} written, {} committed, {} applied, {} in a snapshot\n\
+         ledger   {} written, {} in a snapshot\n\n",
+        log.last, log.committed, log.applied, log.snapshot, ledger.last, ledger.snapshot
+    );
+    text + &members(status) + "\n\n" + &space::summary(&status.spaces)
+}
+
+fn members(status: &Status) -> String {
+    let rows = status.members.iter().map(|member| {
+        let heard = member.heard_ms_ago.map(|millis| format!("{millis} ms ago"));
+        let matched = member.matched.map(|index| index.to_string());
+        vec![
+            Cell::new(&member.name),
+            Cell::new(member.id),
+            Cell::new(&member.address),
+            Cell::new(role(status, member)),
+            cell(matched.as_deref()),
+            cell(heard.as_deref()),
+        ]
+    });
+    table(&["MEMBER", "#ID", "ADDRESS", "ROLE", "#LOG", "HEARD"], rows)
+}
+
+fn role(status: &Status, member: &Member) -> &'static str {
+    match member.voter {
+        _ if status.leader.as_deref() == Some(&member.name) => "leader",
+        true => "voter",
+        false => "learner",
+    }
+}

@@ -1,0 +1,126 @@
+//! What can be wrong with a configuration.
+
+use std::io;
+use std::path::PathBuf;
+
+use berth_replication::SecretError;
+
+/// A mistake in the configuration. Nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that was named cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The configuration file is no TOML, or holds keys or values that do not exist.
+    #[error("{} is not a configuration of Berth: correct it", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        #[source]
+        source: toml::de::Error,
+    },
+    /// Not the name of a node.
+    #[error(
+        "{name:?} is not a node's name: set --name to 1 to 64 letters, digits, '.', '_' and '-', \
+         with a letter or digit first"
+    )]
+    Name {
+        /// As it was given.
+        name: String,
+    },
+    /// Not an address to listen on.
+    #[error("{address:?} is not an address to listen on: set --listen to HOST:PORT")]
+    Listen {
+        /// As it was given.
+        address: String,
+    },
+    /// Not a member of the list.
+    #[error(
+        "{entry:?} in --initial-cluster is not a member: write NAME=HOST:PORT, members separated by commas"
+    )]
+    Member {
+        /// As it was given.
+        entry: String,
+    },
+    /// The list of members lacks this node.
+    #[error(
+        "this node is called {name}, but --initial-cluster names no such member: add it, or correct --name"
+    )]
+    NotAMember {
+        /// This node.
+        name: String,
+    },
+    /// A member is listed twice.
+    #[error("--initial-cluster names {name} twice: give each member its own name")]
+    SameName {
+        /// The member.
+        name: String,
+    },
+    /// Two members in one place.
+    #[error("--initial-cluster has {address} twice: give each member its own address")]
+    SameAddress {
+        /// The address.
+        address: String,
+    },
+    /// There is no cluster to start, and none may be made.
+    #[error(
+        "{} holds no cluster: add --bootstrap to form a new one, or correct --data-dir", path.display()
+    )]
+    NoCluster {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The secret is none.
+    #[error("{} holds no secret that can be used", path.display())]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: SecretError,
+    },
+    /// Others could join the conversation.
+    #[error(
+        "a cluster beyond this host needs a secret: write 16 random bytes or more to a file, give \
+         it to each member, and name it with --bootstrap-secret-file"
+    )]
+    SecretNeeded,
+    /// Peers speak plaintext.
+    #[error(
+        "{address} is not on loopback, and peers speak plaintext: listen on loopback, or say \
+         --insecure if the network is private"
+    )]
+    Plaintext {
+        /// The address.
+        address: String,
+    },
+    /// Not the name of a realm.
+    #[error(
+        "{realm:?} is not a realm: set --realm to letters, digits, '.', '_' and '-', 100 at most"
+    )]
+    Realm {
+        /// As it was given.
+        realm: String,
+    },
+    /// Two sockets in one place.
+    #[error("--api-socket and --plugin-socket are both {}: give each its own path", path.display())]
+    SameSocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A socket that the kernel would not take.
+    #[error("{} is too long for a socket: its path may have {max} bytes, choose a shorter one", path.display())]
+    SocketPath {
+        /// The path.
+        path: PathBuf,
+        /// How many bytes it may have.
+        max: usize,
+    },
+}

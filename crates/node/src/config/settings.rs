@@ -1,0 +1,139 @@
+//! Settings as they are written: on the command line, in the environment, in the file.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use super::{CONFIG_FILE, ConfigError};
+
+/// Bytes of a configuration file.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The settings of `berth server`. Keys of the file are the flags' names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Settings {
+    /// This node's name, unique in its cluster [default: the host's name]
+    #[arg(long, env = "BERTH_NAME")]
+    pub name: Option<String>,
+
+    /// Where the node keeps its data; nobody else's [default: /var/lib/berth]
+    #[arg(long, env = "BERTH_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Where the other nodes reach this one [default: 127.0.0.1:7100]
+    #[arg(long, env = "BERTH_LISTEN", value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+
+    /// Socket of the HTTP API; common to all commands, and so declared there.
+    #[arg(skip)]
+    pub api_socket: Option<PathBuf>,
+
+    /// Socket for the Docker engine [default: /run/docker/plugins/berth.sock]
+    #[arg(long, env = "BERTH_PLUGIN_SOCKET", value_name = "PATH")]
+    pub plugin_socket: Option<PathBuf>,
+
+    /// Form a new cluster if the data directory holds none
+    #[arg(long, env = "BERTH_BOOTSTRAP", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
+    pub bootstrap: Option<bool>,
+
+    /// All first members, this node included; the same names on every node [default: this node]
+    #[arg(long, env = "BERTH_INITIAL_CLUSTER", value_name = "N1=HOST:PORT,N2=…")]
+    pub initial_cluster: Option<String>,
+
+    /// File with the secret that all members share: 16 bytes or more
+    #[arg(long, env = "BERTH_BOOTSTRAP_SECRET_FILE", value_name = "FILE")]
+    pub bootstrap_secret_file: Option<PathBuf>,
+
+    /// The Swarm that this host belongs to; its global space is GlobalDefault@NAME
+    #[arg(long, env = "BERTH_REALM", value_name = "NAME")]
+    pub realm: Option<String>,
+
+    /// Let peers speak plaintext beyond this host
+    #[arg(long, env = "BERTH_INSECURE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
+    pub insecure: Option<bool>,
+
+    /// How much to log [default: info]
+    #[arg(long, env = "BERTH_LOG_LEVEL", value_name = "LEVEL")]
+    pub log_level: Option<LogLevel>,
+
+    /// How to write the log, to standard error [default: text]
+    #[arg(long, env = "BERTH_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// What may need attention.
+    Warn,
+    /// What happens.
+    #[default]
+    Info,
+    /// What happens inside.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Settings {
+    /// Reads the file: the named one, or the usual one if it exists.
+    pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
+        let path = named.unwrap_or(Path::new(CONFIG_FILE));
+        let text = match read(path) {
+            Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            read => read.map_err(|source| ConfigError::Read { path: path.to_owned(), source })?,
+        };
+        let wrong = |source| ConfigError::Syntax { path: path.to_owned(), source };
+        toml::from_str(&text).map_err(wrong)
+    }
+
+    /// These settings, and the other's where these are silent.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            name: self.name.or(other.name),
+            data_dir: self.data_dir.or(other.data_dir),
+            listen: self.listen.or(other.listen),
+            api_socket: self.api_socket.or(other.api_socket),
+            plugin_socket: self.plugin_socket.or(other.plugin_socket),
+            bootstrap: self.bootstrap.or(other.bootstrap),
+            initial_cluster: self.initial_cluster.or(other.initial_cluster),
+            bootstrap_secret_file: self.bootstrap_secret_file.or(other.bootstrap_secret_file),
+            realm: self.realm.or(other.realm),
+            insecure: self.insecure.or(other.insecure),
+            log_level: self.log_level.or(other.log_level),
+            log_format: self.log_format.or(other.log_format),
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::other(format!("it is larger than {FILE_BYTES_MAX} bytes")));
+    }
+    Ok(text)
+}
