@@ -91,9 +91,13 @@ struct Reading {
 }
 
 impl Reading {
-    /// The query parameter for it.
-    fn query(self) -> &'static str {
-        if self.stale { "consistency=stale" } else { "consistency=linearizable" }
+    /// The path with the query for it. Filters are checked names and numbers: nothing to escape.
+    fn query(self, path: &str, filters: &[(&str, Option<String>)]) -> String {
+        let consistency = if self.stale { "stale" } else { "linearizable" };
+        let filters = filters.iter().filter_map(|(name, value)| Some((*name, value.clone()?)));
+        let all = std::iter::once(("consistency", consistency.to_owned())).chain(filters);
+        let all: Vec<String> = all.map(|(name, value)| format!("{name}={value}")).collect();
+        format!("{path}?{}", all.join("&"))
     }
 }
 

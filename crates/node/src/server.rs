@@ -92,7 +92,7 @@ pub async fn run(config: ServerConfig) -> Result<(), ServerError> {
 
 async fn serve(config: ServerConfig, mut stop: watch::Receiver<bool>) -> Result<(), ServerError> {
     let node = Node::start(&config).await?;
-    let fatal = node.fatal();
+    let fatal = fatal(&node.replica, &node.ledger);
     let mut servers = node.listen(&config, &stop).await?;
     tracing::info!(
         name = %config.name, cluster = %node.replica.cluster(), peers = %config.listen,
@@ -141,9 +141,13 @@ impl Node {
         let local = sender(Target::Ledger(Arc::clone(&ledger)));
         let global = sender(Target::Replica(replica.clone()));
         let v6 = spaces::unique_local(replica.cluster(), Some(config.name.as_str()));
-        spaces::ensure(&local, &config.local_space, SpaceSettings::local(Some(v6)))
-            .await
-            .map_err(ServerError::LocalSpace)?;
+        let settings = SpaceSettings::local(Some(v6));
+        tokio::select! {
+            made = spaces::ensure(&local, &config.local_space, settings) => {
+                made.map_err(ServerError::LocalSpace)?;
+            }
+            error = fatal(&replica, &ledger) => return Err(ServerError::Fatal(error)),
+        }
         let driver = DriverConfig {
             replica: replica.clone(),
             ledger: Arc::clone(&ledger),
@@ -204,15 +208,15 @@ impl Node {
             }
         }
     }
+}
 
-    /// Waits for what must end the process.
-    fn fatal(&self) -> impl Future<Output = FatalError> + 'static {
-        let (replica, ledger) = (self.replica.fatal(), self.ledger.fatal());
-        async move {
-            tokio::select! {
-                error = replica.wait() => error,
-                error = ledger.wait() => error,
-            }
+/// Waits for what must end the process.
+fn fatal(replica: &Replica, ledger: &Ledger) -> impl Future<Output = FatalError> + use<> {
+    let (replica, ledger) = (replica.fatal(), ledger.fatal());
+    async move {
+        tokio::select! {
+            error = replica.wait() => error,
+            error = ledger.wait() => error,
         }
     }
 }

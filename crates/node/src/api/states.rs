@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use berth_allocator::{SpaceName, State};
+use berth_allocator::{SpaceName, State, Timestamp};
 use berth_replication::{Consistency as Wanted, Deadline, Read};
 
 use super::types::{Consistency, Reading, Scope};
@@ -42,7 +42,7 @@ impl Api {
             read = Some(Reading {
                 consistency,
                 applied: applied.get(),
-                as_of: views::time(state.now()),
+                as_of: (state.now() > Timestamp::default()).then(|| views::time(state.now())),
                 leader: self.leader(),
             });
             states.push((Scope::Global, state));

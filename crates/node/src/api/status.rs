@@ -26,8 +26,7 @@ pub(super) async fn show(
     let status = api.0.replica.status();
     let ledger = api.0.ledger.status();
     let position = |index: Option<LogIndex>| index.map_or(0, LogIndex::get);
-    let states = api.states(None, super::types::Consistency::Stale).await?;
-    let look = states.look(|states| {
+    let look = api.states(None, super::types::Consistency::Stale).await?.look(|states| {
         let all = states.iter().flat_map(|(scope, state): &(Scope, _)| {
             let spaces = berth_allocator::State::spaces(state);
             spaces.map(|space| views::space(*scope, space)).collect::<Vec<_>>()

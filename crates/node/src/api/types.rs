@@ -55,9 +55,9 @@ pub struct Reading {
     pub consistency: Consistency,
     /// The last log entry that it includes.
     pub applied: u64,
-    /// When the last command that it includes was proposed: changes since then are missing, where
-    /// the reading is stale.
-    pub as_of: String,
+    /// When the last command that it includes was proposed, if there was one: changes since then are
+    /// missing where the reading is stale.
+    pub as_of: Option<String>,
     /// Who leads, as far as this node knows.
     pub leader: Option<String>,
 }

@@ -49,14 +49,11 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, api: ApiClient) -> Result<(), Failure> {
     match command {
         Command::Ls { pool, space, reading } => {
-            let mut path = format!("/v1/addresses?{}", reading.query());
-            if let Some(pool) = pool {
-                path += &format!("&pool={pool}");
-            }
-            if let Some(space) = space {
-                path += &format!("&space={space}");
-            }
-            let listing: Listing<Address> = api.get(&path).await?;
+            let pool = pool.map(|id| id.to_string());
+            let space = space.map(|name| name.to_string());
+            let filters = [("pool", pool), ("space", space)];
+            let listing: Listing<Address> =
+                api.get(&reading.query("/v1/addresses", &filters)).await?;
             show_all(reading.output, &listing, summary)
         }
         Command::Show { address, reading } => {
@@ -72,8 +69,8 @@ pub(super) async fn find(
     address: IpAddr,
     reading: Reading,
 ) -> Result<Vec<Address>, Failure> {
-    let path = format!("/v1/addresses?address={address}&{}", reading.query());
-    let listing: Listing<Address> = api.get(&path).await?;
+    let filter = ("address", Some(address.to_string()));
+    let listing: Listing<Address> = api.get(&reading.query("/v1/addresses", &[filter])).await?;
     if listing.items.is_empty() {
         let text = format!("{address} is in no pool: `berth pool ls` shows them all");
         return Err(Failure::new(Code::NotInAnyPool, text));

@@ -59,8 +59,11 @@ pub(super) fn show_all<T: Serialize>(
 fn tell_staleness(read: &types::Reading) {
     if read.consistency == Consistency::Stale {
         let leader = read.leader.as_deref().unwrap_or("not known");
-        let newest = time::with_age(&read.as_of);
-        note(&format!("stale: the newest change seen is of {newest}; leader: {leader}"));
+        let newest = match &read.as_of {
+            Some(at) => format!("the newest change seen is of {}", time::with_age(at)),
+            None => "no change was seen yet".to_owned(),
+        };
+        note(&format!("stale: {newest}; leader: {leader}"));
     }
 }
 

@@ -5,7 +5,7 @@ use comfy_table::Cell;
 
 use super::client::ApiClient;
 use super::output::{show, show_all};
-use super::table::{cell, table};
+use super::table::{cell, facts, table};
 use super::{Failure, Reading, time};
 use crate::api::types::{Listing, Pool, Usage};
 
@@ -44,15 +44,12 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, api: ApiClient) -> Result<(), Failure> {
     match command {
         Command::Ls { space, reading } => {
-            let mut path = format!("/v1/pools?{}", reading.query());
-            if let Some(space) = space {
-                path += &format!("&space={space}");
-            }
-            let listing: Listing<Pool> = api.get(&path).await?;
+            let filter = ("space", space.map(|name| name.to_string()));
+            let listing: Listing<Pool> = api.get(&reading.query("/v1/pools", &[filter])).await?;
             show_all(reading.output, &listing, summary)
         }
         Command::Show { id, reading } => {
-            let pool: Pool = api.get(&format!("/v1/pools/{id}?{}", reading.query())).await?;
+            let pool: Pool = get(&api, &id, reading).await?;
             show(reading.output, &pool, details)
         }
     }
@@ -86,29 +83,27 @@ fn in_doubt(usage: &Usage) -> u128 {
     usage.stale.0 + usage.suspect.0
 }
 
-/// All that is known of a pool, but its labels' meaning.
+/// One pool.
+pub(super) async fn get(api: &ApiClient, id: &PoolId, reading: Reading) -> Result<Pool, Failure> {
+    api.get(&reading.query(&format!("/v1/pools/{id}"), &[])).await
+}
+
+/// All that is known of a pool.
 pub(super) fn details(pool: &Pool) -> String {
     let Usage { size, free, held, stale, suspect, cooling, reserved } = &pool.usage;
-    let mut text = format!("pool      {}\n", pool.id);
-    let mut line = |name: &str, value: &str| text += &format!("{name:<9} {value}\n");
-    if let Some(name) = &pool.name {
-        line("name", name);
-    }
-    line("gateway", &pool.gateway.map_or("-".to_owned(), |gateway| gateway.to_string()));
-    line("since", &time::with_age(&pool.since));
-    for (key, value) in &pool.labels {
-        line("label", &format!("{key}={value}"));
-    }
-    if pool.behind {
-        line("restored", "yes: it gives nothing new until it is claimed again");
-    }
-    line(
-        "addresses",
-        &format!(
-            "{} in all: {} held, {} free, {} cooling, {} reserved, {} stale, {} suspect",
-            size.0, held.0, free.0, cooling.0, reserved.0, stale.0, suspect.0
-        ),
+    let usage = format!(
+        "{} in all: {} held, {} free, {} cooling, {} reserved, {} stale, {} suspect",
+        size.0, held.0, free.0, cooling.0, reserved.0, stale.0, suspect.0
     );
+    let mut known = vec![("pool", pool.id.clone())];
+    known.extend(pool.name.clone().map(|name| ("name", name)));
+    known.extend(pool.gateway.map(|gateway| ("gateway", gateway.to_string())));
+    known.push(("since", time::with_age(&pool.since)));
+    known.extend(pool.labels.iter().map(|(key, value)| ("label", format!("{key}={value}"))));
+    if pool.behind {
+        known.push(("restored", "it gives nothing new until it is claimed again".to_owned()));
+    }
+    known.push(("addresses", usage));
     let rows = pool.holders.iter().map(|holder| {
         vec![
             Cell::new(&holder.host),
@@ -118,5 +113,6 @@ pub(super) fn details(pool: &Pool) -> String {
             Cell::new(time::with_age(&holder.since)),
         ]
     });
-    text + "\n" + &table(&["HOST", "#SESSION", "#CLAIM", "STATE", "SINCE"], rows)
+    let holders = table(&["HOST", "#SESSION", "#CLAIM", "STATE", "SINCE"], rows);
+    format!("{}\n\n{holders}", facts(known))
 }

@@ -5,9 +5,9 @@ use comfy_table::Cell;
 
 use super::client::ApiClient;
 use super::output::{show, show_all};
-use super::table::table;
+use super::table::{facts, table};
 use super::{Failure, Reading, time};
-use crate::api::types::{Listing, Scope, Space};
+use crate::api::types::{Listing, Range, Scope, Space};
 
 const LIST_EXAMPLES: &str = "\
 Examples:
@@ -40,12 +40,11 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, api: ApiClient) -> Result<(), Failure> {
     match command {
         Command::Ls { reading } => {
-            let path = format!("/v1/spaces?{}", reading.query());
-            let listing: Listing<Space> = api.get(&path).await?;
+            let listing: Listing<Space> = api.get(&reading.query("/v1/spaces", &[])).await?;
             show_all(reading.output, &listing, summary)
         }
         Command::Show { name, reading } => {
-            let path = format!("/v1/spaces/{name}?{}", reading.query());
+            let path = reading.query(&format!("/v1/spaces/{name}"), &[]);
             let space: Space = api.get(&path).await?;
             show(reading.output, &space, details)
         }
@@ -86,38 +85,41 @@ fn shortened(ranges: &[&str]) -> String {
 }
 
 fn details(space: &Space) -> String {
-    let apart = if space.apart { "kept apart from other spaces' pools" } else { "may overlap" };
-    let mut text = format!(
-        "space      {}\nscope      {}\nsharing    {}\npools      {}, {apart}\naddresses  {}\n\
-         reuse      {} ms after their release\n\n",
-        space.name,
-        scope(space.scope),
-        space.sharing,
-        space.pools,
-        space.addresses,
-        space.reuse_delay_ms
-    );
-    let ranges = space.ranges.iter();
-    let rows =
-        ranges.map(|range| vec![Cell::new(&range.base), Cell::new(format!("/{}", range.length))]);
-    text += &table(&["RANGE", "POOLS OF"], rows);
+    let apart = if space.apart { "kept apart from other spaces'" } else { "may overlap others'" };
+    let known = vec![
+        ("space", space.name.clone()),
+        ("scope", scope(space.scope).to_owned()),
+        ("sharing", space.sharing.clone()),
+        ("pools", format!("{}, automatic ones {apart}", space.pools)),
+        ("addresses", space.addresses.to_string()),
+        ("reuse", format!("{} ms after a release", space.reuse_delay_ms)),
+    ];
+    let mut parts = vec![facts(known), ranges(space)];
     if !space.reservations.is_empty() {
-        let rows = space.reservations.iter().map(|reserved| {
-            vec![Cell::new(reserved.first), Cell::new(reserved.last), Cell::new(&reserved.note)]
-        });
-        text += "\n\n";
-        text += &table(&["RESERVED FROM", "TO", "FOR"], rows);
+        parts.push(reservations(space));
     }
     if !space.sessions.is_empty() {
-        let rows = space.sessions.iter().map(|session| {
-            vec![
-                Cell::new(session.id),
-                Cell::new(&session.host),
-                Cell::new(time::with_age(&session.opened)),
-            ]
-        });
-        text += "\n\n";
-        text += &table(&["#SESSION", "HOST", "OPENED"], rows);
+        parts.push(sessions(space));
     }
-    text
+    parts.join("\n\n")
+}
+
+fn ranges(space: &Space) -> String {
+    let row = |range: &Range| vec![Cell::new(&range.base), Cell::new(format!("/{}", range.length))];
+    table(&["RANGE", "POOLS OF"], space.ranges.iter().map(row))
+}
+
+fn reservations(space: &Space) -> String {
+    let rows = space.reservations.iter().map(|reserved| {
+        vec![Cell::new(reserved.first), Cell::new(reserved.last), Cell::new(&reserved.note)]
+    });
+    table(&["RESERVED FROM", "TO", "FOR"], rows)
+}
+
+fn sessions(space: &Space) -> String {
+    let rows = space.sessions.iter().map(|session| {
+        let opened = time::with_age(&session.opened);
+        vec![Cell::new(session.id), Cell::new(&session.host), Cell::new(opened)]
+    });
+    table(&["#SESSION", "HOST", "OPENED"], rows)
 }

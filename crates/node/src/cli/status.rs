@@ -4,7 +4,7 @@ use comfy_table::Cell;
 
 use super::client::ApiClient;
 use super::output::{Format, show};
-use super::table::{cell, table};
+use super::table::{cell, facts, table};
 use super::{Failure, space};
 use crate::api::types::{Fingerprint, Member, Status};
 use crate::code::Code;
@@ -49,15 +49,20 @@ fn summary(status: &Status) -> String {
     let Status { node, version, cluster, role, term, log, ledger, .. } = status;
     let ready = if status.ready { "ready" } else { "not ready" };
     let leader = status.leader.as_deref().unwrap_or("no leader known");
-    let text = format!(
-        "node     {node}, {ready}, {role} (Berth {version})\n\
-         cluster  {cluster}\n\
-         leader   {leader}, term {term}\n\
-         log      {} written, {} committed, {} applied, {} in a snapshot\n\
-         ledger   {} written, {} in a snapshot\n\n",
-        log.last, log.committed, log.applied, log.snapshot, ledger.last, ledger.snapshot
-    );
-    text + &members(status) + "\n\n" + &space::summary(&status.spaces)
+    let known = vec![
+        ("node", format!("{node}, {ready}, {role} (Berth {version})")),
+        ("cluster", cluster.clone()),
+        ("leader", format!("{leader}, term {term}")),
+        (
+            "log",
+            format!(
+                "{} written, {} committed, {} applied, {} in a snapshot",
+                log.last, log.committed, log.applied, log.snapshot
+            ),
+        ),
+        ("ledger", format!("{} written, {} in a snapshot", ledger.last, ledger.snapshot)),
+    ];
+    [facts(known), members(status), space::summary(&status.spaces)].join("\n\n")
 }
 
 fn members(status: &Status) -> String {

@@ -19,6 +19,13 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) 
     table.trim_fmt()
 }
 
+/// Named facts, a line each.
+pub(super) fn facts(facts: Vec<(&str, String)>) -> String {
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let lines = facts.into_iter().map(|(name, value)| format!("{name:width$}  {value}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// A cell with this text, or a dash.
 pub(super) fn cell(text: Option<&str>) -> Cell {
     Cell::new(text.unwrap_or("-"))

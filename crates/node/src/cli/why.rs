@@ -7,6 +7,7 @@ use berth_allocator::PoolId;
 
 use super::client::ApiClient;
 use super::output::show;
+use super::table::facts;
 use super::{Failure, Reading, address, pool, time};
 use crate::api::types::{Address, AddressState, Claim, Pool, Scope, Usage};
 
@@ -57,7 +58,7 @@ pub(super) async fn run(arguments: Arguments, api: ApiClient) -> Result<(), Fail
             })
         }
         Subject::Pool(id) => {
-            let pool: Pool = api.get(&format!("/v1/pools/{id}?{}", reading.query())).await?;
+            let pool: Pool = pool::get(&api, &id, reading).await?;
             show(reading.output, &pool, explain_pool)
         }
     }
@@ -78,35 +79,26 @@ fn explain_address(found: &Address) -> String {
         AddressState::Reserved => "is reserved by an operator",
         AddressState::Edge => "is the pool's network, broadcast or anycast address",
     };
-    let mut text =
-        format!("{address} {verdict}.\n  pool     {pool}\n  space    {space}, {keeper}\n");
-    if let Some(note) = &found.note {
-        text += &format!("  note     {note}\n");
-    }
-    if let Some(claim) = &found.claim {
-        text += &explain_claim(claim);
-    }
-    if let Some(released) = &found.released {
-        text += &format!("  released {}\n", time::with_age(released));
-    }
-    text + &advice(found)
+    let mut known = vec![("pool", pool.clone()), ("space", format!("{space}, {keeper}"))];
+    known.extend(found.note.clone().map(|note| ("note", note)));
+    known.extend(found.claim.iter().flat_map(claim_facts));
+    let released = found.released.as_deref();
+    known.extend(released.map(|released| ("released", time::with_age(released))));
+    format!("{address} {verdict}.\n\n{}\n\n{}", facts(known), advice(found))
 }
 
-fn explain_claim(claim: &Claim) -> String {
+fn claim_facts(claim: &Claim) -> Vec<(&'static str, String)> {
     let name = claim.owner.as_deref().unwrap_or("the engine did not say");
     let mac = claim.mac.as_deref().map(|mac| format!(", MAC {mac}")).unwrap_or_default();
-    let mut text = format!(
-        "  for      {name}{mac}\n  kind     {}\n  host     {}\n  session  {}, claim {}\n  since    {}\n",
-        claim.kind,
-        claim.host,
-        claim.session,
-        claim.id,
-        time::with_age(&claim.since)
-    );
-    for (key, value) in &claim.labels {
-        text += &format!("  label    {key}={value}\n");
-    }
-    text
+    let mut facts = vec![
+        ("for", format!("{name}{mac}")),
+        ("kind", claim.kind.clone()),
+        ("host", claim.host.clone()),
+        ("session", format!("{}, claim {}", claim.session, claim.id)),
+        ("since", time::with_age(&claim.since)),
+    ];
+    facts.extend(claim.labels.iter().map(|(key, value)| ("label", format!("{key}={value}"))));
+    facts
 }
 
 /// What an address's state means for whoever wants it.
@@ -143,28 +135,29 @@ fn advice(found: &Address) -> String {
 fn explain_pool(found: &Pool) -> String {
     let Usage { size, free, held, stale, suspect, cooling, reserved } = &found.usage;
     let range = found.sub_pool.as_deref().unwrap_or(&found.prefix);
-    let mut text = pool::details(found) + "\n\n";
-    if free.0 > 0 {
-        text += &format!("{} of {} addresses of {range} are free.", free.0, size.0);
-    } else {
-        text += &format!("It is full: none of the {} addresses of {range} is free.", size.0);
-    }
-    let mut because = |count: u128, why: &str| {
-        if count > 0 {
-            text += &format!("\n  {count} {why}");
-        }
-    };
-    because(held.0, "held: `berth address ls` with this pool's id shows by whom");
-    because(stale.0, "stale: claimed in an earlier session, and not again; perhaps leaks");
-    because(suspect.0, "suspect: perhaps used by nobody; given only to their holders");
-    because(cooling.0, "cooling: released, and given again when nothing else is left");
-    because(reserved.0, "reserved, or the network's edges: given to nobody");
+    let mut lines = vec![pool::details(found), String::new()];
+    lines.push(match free.0 {
+        0 => format!("It is full: none of the {} addresses of {range} is free.", size.0),
+        free => format!("{free} of {} addresses of {range} are free.", size.0),
+    });
+    let because = [
+        (held, "held: `berth address ls` with this pool's id shows by whom"),
+        (stale, "stale: claimed in an earlier session, and not again; perhaps leaks"),
+        (suspect, "suspect: perhaps used by nobody; given only to their holders"),
+        (cooling, "cooling: released, and given again when nothing else is left"),
+        (reserved, "reserved, or the network's edges: given to nobody"),
+    ];
+    let because = because.iter().filter(|(count, _)| count.0 > 0);
+    lines.extend(because.map(|(count, why)| format!("  {} {why}", count.0)));
     if found.holders.iter().any(|holder| holder.suspect) {
-        text += "\nThe pool itself is suspect: it was released while something may still use it. \
-                 An explicit request for it puts it back into service.";
+        lines.push(
+            "The pool itself is suspect: it was released while something may still use it. An \
+             explicit request for it puts it back into service."
+                .to_owned(),
+        );
     }
     if free.0 == 0 && cooling.0 == 0 {
-        text += "\nRemove containers or networks that use it, or make a larger network.";
+        lines.push("Remove what uses it, or make a larger network.".to_owned());
     }
-    text
+    lines.join("\n")
 }

@@ -60,10 +60,10 @@ impl ServerConfig {
         if !is_address(&listen) {
             return Err(ConfigError::Listen { address: listen });
         }
-        let listed = settings.initial_cluster.as_deref().map(members).transpose()?;
-        let bootstrap = settings.bootstrap.unwrap_or_default() || listed.is_some();
+        let named = settings.initial_cluster.as_deref().map(members).transpose()?;
+        let bootstrap = settings.bootstrap.unwrap_or_default() || named.is_some();
         let alone = || vec![Member { name: name.clone(), address: listen.clone() }];
-        let members = listed.unwrap_or_else(alone);
+        let members = named.unwrap_or_else(alone);
         if !members.iter().any(|member| member.name == name) {
             return Err(ConfigError::NotAMember { name: name.to_string() });
         }
