@@ -50,7 +50,7 @@ impl Space {
             sessions: BTreeMap::new(),
             latest: BTreeMap::new(),
             named: BTreeMap::new(),
-            covered: BTreeMap::new(),
+            covered: [Family::V4, Family::V6].map(|family| (family, RangeSet::default())).into(),
         }
     }
 

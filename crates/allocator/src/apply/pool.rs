@@ -133,9 +133,9 @@ impl State {
 
     /// The pool that an id names.
     pub(crate) fn pool_mut(&mut self, id: &PoolId) -> Result<&mut Pool, Rejection> {
-        let unknown = || Rejection::UnknownPool { pool: id.clone() };
-        let set = self.space_mut(&id.space)?.sets.get_mut(&id.prefix).ok_or_else(unknown)?;
-        set.pools.get_mut(&id.sub_pool).ok_or_else(unknown)
+        self.find_pool(id)?;
+        let set = self.space_mut(&id.space)?.sets.get_mut(&id.prefix);
+        Ok(set.and_then(|set| set.pools.get_mut(&id.sub_pool)).expect("it was found"))
     }
 }
 

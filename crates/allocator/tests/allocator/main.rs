@@ -3,6 +3,14 @@
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod naive_model;
+#[cfg(test)]
 mod stories;
 #[cfg(test)]
 mod world;

@@ -77,15 +77,7 @@ impl World {
 
     /// Registers a process of a client by its random number.
     pub(crate) fn register(&mut self, client: &str, instance: u128, lease: Millis) -> Outcome {
-        let address = Text::new(format!("{client}:{instance}")).unwrap();
-        let register = Command::Register(Register { instance, address, lease });
-        let envelope = Envelope {
-            client: name(client),
-            incarnation: Incarnation::default(),
-            sequence: Sequence::default(),
-            heard: Sequence::default(),
-            command: register,
-        };
+        let envelope = registration(client, instance, lease);
         let outcome = self.deliver(envelope).outcome;
         if let Ok(Response::Registered(incarnation)) = outcome {
             let before = self.senders.get(client).filter(|s| s.incarnation == incarnation);
@@ -222,6 +214,18 @@ impl Host {
         let claim = claim.unwrap_or_default();
         let release = ReleaseAddress { pool: pool.clone(), address, claim, verify: false };
         ending(self.world.send("host", Command::ReleaseAddress(release)))
+    }
+}
+
+/// The registration of a process.
+pub(crate) fn registration(client: &str, instance: u128, lease: Millis) -> Envelope {
+    let address = Text::new(format!("{client}:{instance}")).unwrap();
+    Envelope {
+        client: name(client),
+        incarnation: Incarnation::default(),
+        sequence: Sequence::default(),
+        heard: Sequence::default(),
+        command: Command::Register(Register { instance, address, lease }),
     }
 }
 

@@ -234,7 +234,7 @@ impl Script {
             let (pool, address, claim) = (pool.clone(), granted.address, granted.claim);
             return Command::ReleaseAddress(ReleaseAddress { pool, address, claim, verify });
         }
-        let granted = self.pools.get(words.at(1)).unwrap_or_else(|| panic!("{}", words.line));
+        let granted = self.granted_pool(words, 1);
         let (pool, claim) = (granted.pool.clone(), granted.claim);
         Command::ReleasePool(ReleasePool { pool, claim, verify })
     }
@@ -242,28 +242,25 @@ impl Script {
     /// A release of a claim, by another pool id than it was given under.
     fn release_by_id(&self, words: &Words<'_>, verify: bool) -> Command {
         let pool = self.pool(words.at(1));
-        match self.addresses.get(words.at(2)) {
-            Some((_, granted)) => Command::ReleaseAddress(ReleaseAddress {
-                pool,
-                address: granted.address,
-                claim: granted.claim,
-                verify,
-            }),
-            None => {
-                let claim = self.pools.get(words.at(2)).map(|granted| granted.claim).unwrap();
-                Command::ReleasePool(ReleasePool { pool, claim, verify })
-            }
+        if let Some((_, granted)) = self.addresses.get(words.at(2)) {
+            let (address, claim) = (granted.address, granted.claim);
+            return Command::ReleaseAddress(ReleaseAddress { pool, address, claim, verify });
         }
+        let claim = self.granted_pool(words, 2).claim;
+        Command::ReleasePool(ReleasePool { pool, claim, verify })
+    }
+
+    fn granted_pool(&self, words: &Words<'_>, place: usize) -> &PoolGrant {
+        self.pools.get(words.at(place)).unwrap_or_else(|| panic!("{}", words.line))
     }
 
     fn free(&self, client: &str, words: &Words<'_>) -> Command {
-        let (pool, address, claim) = match self.addresses.get(words.at(1)) {
-            Some((pool, granted)) => (pool.clone(), Some(granted.address), granted.claim),
-            None => {
-                let granted =
-                    self.pools.get(words.at(1)).unwrap_or_else(|| panic!("{}", words.line));
-                (granted.pool.clone(), None, granted.claim)
-            }
+        let (pool, address, claim) = if let Some((pool, granted)) = self.addresses.get(words.at(1))
+        {
+            (pool.clone(), Some(granted.address), granted.claim)
+        } else {
+            let granted = self.granted_pool(words, 1);
+            (granted.pool.clone(), None, granted.claim)
         };
         let evidence = if words.at(0) == "free" {
             Evidence::Operator { force: words.has("force"), note: None }

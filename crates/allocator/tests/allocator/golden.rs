@@ -1,0 +1,106 @@
+//! The format and the behaviour, held fixed: what was written by one version must be read by all
+//! that follow, and replicas of two versions must agree. The files under `tests/golden` hold every
+//! command, every answer and a state as bytes (in hexadecimal) and as text.
+//!
+//! A change here is a change of the format or of what commands do, and needs a new version of the
+//! record. Where it is meant: `UPDATE_EXPECT=1 cargo test -p berth-allocator golden`.
+
+mod answers;
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use berth_allocator::{
+    Batch, Command, Evidence, FreeSuspect, Millis, Renew, Revision, SessionId, Snapshot, State,
+};
+use berth_codec::{Record, decode, encode};
+use expect_test::expect_file;
+
+use crate::hostile::commands;
+use crate::world::{World, name, space};
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+/// A record and its bytes, after a round trip.
+fn written<R: Record + PartialEq + std::fmt::Debug>(record: &R) -> String {
+    let bytes = encode(record).unwrap();
+    assert_eq!(decode::<R>(&bytes).unwrap(), *record);
+    hexadecimal(&bytes)
+}
+
+/// One of each variant at least, in an order in which most succeed.
+fn every_command() -> Vec<Command> {
+    let mut all = commands::ordinary();
+    let pool = || "x/10.0.0.0/8/10.1.0.0/16".parse().unwrap();
+    let observed = Evidence::Observation { session: SessionId::new(3), began: Revision::new(60) };
+    let free = |evidence| FreeSuspect {
+        pool: pool(),
+        address: Some("10.1.0.0".parse().unwrap()),
+        claim: berth_allocator::ClaimId::new(5),
+        evidence,
+    };
+    all.extend([
+        Command::Renew(Renew { instance: 1, lease: Millis::new(10_000) }),
+        Command::UpdateSpace {
+            name: space("l"),
+            settings: berth_allocator::SpaceSettings::local(None),
+        },
+        Command::DeleteSpace { name: space("l") },
+        Command::FreeSuspect(free(observed)),
+        Command::FreeSuspect(free(Evidence::Operator { force: true, note: None })),
+        Command::Unreserve { space: space("x"), first: "10.1.0.9".parse().unwrap() },
+        Command::DeclareBehind,
+        Command::ClearBehind { pool: pool() },
+        Command::ReleasePool(berth_allocator::ReleasePool {
+            pool: pool(),
+            claim: berth_allocator::ClaimId::new(4),
+            verify: true,
+        }),
+        Command::ForgetHost { client: name("host") },
+        Command::Batch(vec![Command::DeclareBehind, Command::DeleteSpace { name: space("s") }]),
+    ]);
+    all
+}
+
+#[test]
+fn golden_commands() {
+    let mut text = String::new();
+    let mut world = World::default();
+    world.now = 1_000;
+    let register = crate::world::registration("host", 1, Millis::new(0));
+    let mut envelopes = vec![register];
+    envelopes.extend(every_command().into_iter().map(|command| world.envelope("host", command)));
+    for envelope in envelopes {
+        let batch = Batch { at: world.state.now(), commands: vec![envelope] };
+        let command = &batch.commands[0].command;
+        writeln!(text, "{command:?}\n    {}", written(&batch)).unwrap();
+    }
+    expect_file![file("commands.txt")].assert_eq(&text);
+}
+
+#[test]
+fn golden_state() {
+    let mut world = World::default();
+    world.now = 1_000;
+    let mut text = String::new();
+    for command in every_command() {
+        let outcome = world.send("host", command.clone());
+        writeln!(text, "{command:?}\n    {outcome:?}").unwrap();
+    }
+    let snapshot = world.state.snapshot();
+    let bytes = encode(&snapshot).unwrap();
+    let restored = State::restore(decode::<Snapshot>(&bytes).unwrap()).unwrap();
+    assert_eq!(restored, world.state);
+    writeln!(text, "fingerprint {:016x}", world.state.fingerprint()).unwrap();
+    writeln!(text, "snapshot {}", hexadecimal(&bytes)).unwrap();
+    expect_file![file("state.txt")].assert_eq(&text);
+}
