@@ -243,9 +243,14 @@ impl State {
     /// The claim that a release of the pool would end.
     pub fn pool_claim(&self, id: &PoolId, client: &ClientName) -> Result<ClaimId, Rejection> {
         let (space, _, pool) = self.find_pool(id)?;
-        let holding = self.client_numbers.get(client).and_then(|n| space.holding(pool, *n));
+        let holding = pool.holders.iter().find(|held| self.may_end(space, held.client, client));
         let unknown = || Rejection::UnknownPool { pool: id.clone() };
         holding.map(|holding| holding.claim).ok_or_else(unknown)
+    }
+
+    /// True if `client` may end what `holder` claimed; it need not have sent a command yet.
+    fn may_end(&self, space: &Space, holder: ClientNumber, client: &ClientName) -> bool {
+        space.claimant(holder).is_none() || self.client_numbers.get(client) == Some(&holder)
     }
 
     /// The claim that a release of the address would end (rule 6); `None` if there is none that the
@@ -261,8 +266,7 @@ impl State {
         let offset = prefix.offset(address).ok_or(Rejection::OutOfRange { address, prefix })?;
         let claims = set.claims.get(offset).into_iter().flat_map(Claim::all);
         let own = claims.filter(|claim| claim.pool == pool.number).find(|claim| {
-            let number = self.client_numbers.get(client);
-            number.is_some_and(|client| space.same_claimant(claim.client, *client))
+            self.may_end(space, claim.client, client)
                 && id.epoch.is_none_or(|epoch| claim.epoch <= epoch)
         });
         Ok(own.map(|claim| claim.id))
