@@ -33,6 +33,7 @@ pub use server::ApiServer;
 pub use socket::SocketError;
 
 use crate::code::Code;
+use crate::sender::Sender;
 
 /// How long a read or a command waits for the cluster.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -48,19 +49,23 @@ pub struct Api(Arc<Inner>);
 struct Inner {
     name: NodeName,
     global_space: SpaceName,
+    local: Arc<Sender>,
+    global: Arc<Sender>,
     replica: Replica,
     ledger: Arc<Ledger>,
 }
 
 impl Api {
-    /// The API of a node.
+    /// The API of a node. Its commands go through `local` and `global`, senders of its own.
     pub fn new(
         name: NodeName,
         global_space: SpaceName,
+        local: Arc<Sender>,
+        global: Arc<Sender>,
         replica: Replica,
         ledger: Arc<Ledger>,
     ) -> Self {
-        Self(Arc::new(Inner { name, global_space, replica, ledger }))
+        Self(Arc::new(Inner { name, global_space, local, global, replica, ledger }))
     }
 
     fn router(self) -> Router {
@@ -69,8 +74,11 @@ impl Api {
             .route("/readyz", get(health::ready))
             .route("/v1/status", get(status::show))
             .route("/v1/fingerprint", get(status::fingerprint))
-            .route("/v1/spaces", get(spaces::list))
-            .route("/v1/spaces/{name}", get(spaces::show))
+            .route("/v1/spaces", get(spaces::list).post(spaces::create))
+            .route(
+                "/v1/spaces/{name}",
+                get(spaces::show).patch(spaces::change).delete(spaces::remove),
+            )
             .route("/v1/spaces/{name}/pools", get(pools::list_of_space))
             .route("/v1/pools", get(pools::list))
             .route("/v1/pools/{*id}", get(pools::show))

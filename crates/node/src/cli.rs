@@ -11,6 +11,7 @@ mod output;
 mod pool;
 mod server;
 mod space;
+mod space_change;
 mod status;
 mod table;
 mod time;
@@ -37,7 +38,7 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 unavailable or outcome
 
 /// A cluster-wide IPAM for Docker: no address is given twice, none that was given is lost.
 #[derive(Debug, Parser)]
-#[command(name = "berth", version, about, after_help = EXAMPLES)]
+#[command(name = "berth", version, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(flatten)]
     common: Common,
@@ -48,12 +49,18 @@ pub struct Cli {
 /// What all commands take.
 #[derive(Debug, Args)]
 struct Common {
-    /// Configuration file [default: /etc/berth/berth.toml, if it exists]
-    #[arg(long, global = true, env = "BERTH_CONFIG", value_name = "FILE")]
+    /// Configuration file [default: /etc/berth/berth.toml]
+    #[arg(long, global = true, env = "BERTH_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
     /// Socket of the node's API [default: /run/berth/api.sock]
-    #[arg(long, global = true, env = "BERTH_API_SOCKET", value_name = "PATH")]
+    #[arg(
+        long,
+        global = true,
+        env = "BERTH_API_SOCKET",
+        hide_env_values = true,
+        value_name = "PATH"
+    )]
     api_socket: Option<PathBuf>,
 }
 
@@ -63,7 +70,7 @@ enum Command {
     Server(Box<server::Arguments>),
     /// Show members, leader, log, spaces, and what is wrong
     Status(status::Arguments),
-    /// Look at address spaces
+    /// Look at address spaces, make and change them
     #[command(subcommand)]
     Space(space::Command),
     /// Look at pools

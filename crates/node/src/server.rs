@@ -6,12 +6,14 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use berth_allocator::{ClientName, Rejection, SpaceSettings, Text};
 use berth_replication::{
     Config, FatalError, Ledger, LedgerConfig, LedgerStartError, Replica, StartError, SystemClock,
     Tuning,
 };
+use rustix::process::{getpid, kill_process};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -27,6 +29,8 @@ use crate::spaces;
 const CLUSTER: &str = "berth";
 /// Entries after which the ledger's log is cut.
 const LEDGER_SNAPSHOT_AFTER: u64 = 10_000;
+/// How long the stores may take to close.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 /// Before a node's name: what the node itself does, and users of its API.
 const API_CLIENT: &str = "api@";
 
@@ -78,50 +82,62 @@ impl ServerError {
     }
 }
 
-/// Runs a server until a signal ends it, or it cannot go on.
+/// Runs a server until a signal ends it, or it cannot go on. A second signal kills the process.
 pub async fn run(config: ServerConfig) -> Result<(), ServerError> {
     let mut signals = Signals::new().map_err(ServerError::Signals)?;
+    let stop = signals.stop.clone();
     tokio::select! {
-        ended = serve(config, signals.stop.clone()) => ended,
+        ended = serve(config, stop) => ended,
         () = signals.second() => {
-            tracing::warn!("stopped at once, by a second signal");
-            Ok(())
+            tracing::warn!("killed by a second signal");
+            // What was acknowledged is on disk: this is what a crash would do.
+            let _ = kill_process(getpid(), rustix::process::Signal::KILL);
+            std::future::pending().await
         }
     }
 }
 
-async fn serve(config: ServerConfig, mut stop: watch::Receiver<bool>) -> Result<(), ServerError> {
-    let node = Node::start(&config).await?;
-    let fatal = fatal(&node.replica, &node.ledger);
-    let mut servers = node.listen(&config, &stop).await?;
+async fn serve(config: ServerConfig, stop: watch::Receiver<bool>) -> Result<(), ServerError> {
+    let stores = Stores::open(&config).await?;
+    let served = tokio::select! {
+        served = serve_from(&stores, &config, stop) => served,
+        error = stores.fatal() => Err(ServerError::Fatal(error)),
+    };
+    // Also after an error: RocksDB must not run on while the process ends.
+    if tokio::time::timeout(SHUTDOWN_MAX, stores.shutdown()).await.is_err() {
+        tracing::warn!("stopped with work still under way");
+    }
+    tracing::info!("stopped");
+    served
+}
+
+async fn serve_from(
+    stores: &Stores,
+    config: &ServerConfig,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), ServerError> {
+    let node = Node::new(stores, config).await?;
+    let mut servers = node.listen(config, &stop).await?;
     tracing::info!(
-        name = %config.name, cluster = %node.replica.cluster(), peers = %config.listen,
+        name = %config.name, cluster = %stores.replica.cluster(), peers = %config.listen,
         api = %config.api_socket.display(), plugin = %config.plugin_socket.display(),
         "node started"
     );
-    tokio::select! {
-        // An error means that nobody can ask for a stop any more.
-        _ = stop.wait_for(|stop| *stop) => {}
-        error = fatal => return Err(ServerError::Fatal(error)),
-    }
+    // An error means that nobody can ask for a stop any more.
+    let _ = stop.wait_for(|stop| *stop).await;
     tracing::info!("stopping");
     while servers.join_next().await.is_some() {}
-    node.replica.shutdown().await;
-    node.ledger.shutdown().await;
-    tracing::info!("stopped");
     Ok(())
 }
 
-/// What a node consists of.
-struct Node {
+/// Where a node keeps what it knows.
+struct Stores {
     ledger: Arc<Ledger>,
     replica: Replica,
-    global: Arc<Sender>,
-    driver: Arc<Driver>,
 }
 
-impl Node {
-    async fn start(config: &ServerConfig) -> Result<Self, ServerError> {
+impl Stores {
+    async fn open(config: &ServerConfig) -> Result<Self, ServerError> {
         make_data_dir(config)?;
         let clock = Arc::new(SystemClock);
         let ledger = LedgerConfig {
@@ -130,27 +146,54 @@ impl Node {
             snapshot_after: LEDGER_SNAPSHOT_AFTER,
         };
         let ledger = Ledger::open(ledger, clock.clone()).await.map_err(ServerError::Ledger)?;
-        let ledger = Arc::new(ledger);
-        let replica = Replica::start(replica_config(config), clock).await;
-        let replica = replica.map_err(ServerError::Replica)?;
+        match Replica::start(replica_config(config), clock).await {
+            Ok(replica) => Ok(Self { ledger: Arc::new(ledger), replica }),
+            Err(error) => {
+                ledger.shutdown().await;
+                Err(ServerError::Replica(error))
+            }
+        }
+    }
 
+    /// Waits for what must end the process.
+    async fn fatal(&self) -> FatalError {
+        let (replica, ledger) = (self.replica.fatal(), self.ledger.fatal());
+        tokio::select! {
+            error = replica.wait() => error,
+            error = ledger.wait() => error,
+        }
+    }
+
+    async fn shutdown(&self) {
+        self.replica.shutdown().await;
+        self.ledger.shutdown().await;
+    }
+}
+
+/// What a node does with its stores.
+struct Node {
+    stores: Stores,
+    local: Arc<Sender>,
+    global: Arc<Sender>,
+    driver: Arc<Driver>,
+}
+
+impl Node {
+    async fn new(stores: &Stores, config: &ServerConfig) -> Result<Self, ServerError> {
+        let Stores { ledger, replica } = stores;
         let address = Text::new(config.listen.as_str()).expect("an address is short and plain");
         let client = ClientName::new(format!("{API_CLIENT}{}", config.name));
         let client = client.expect("a node's name leaves room in a client's");
         let sender = |target| Arc::new(Sender::new(target, client.clone(), address.clone()));
-        let local = sender(Target::Ledger(Arc::clone(&ledger)));
+        let local = sender(Target::Ledger(Arc::clone(ledger)));
         let global = sender(Target::Replica(replica.clone()));
         let v6 = spaces::unique_local(replica.cluster(), Some(config.name.as_str()));
-        let settings = SpaceSettings::local(Some(v6));
-        tokio::select! {
-            made = spaces::ensure(&local, &config.local_space, settings) => {
-                made.map_err(ServerError::LocalSpace)?;
-            }
-            error = fatal(&replica, &ledger) => return Err(ServerError::Fatal(error)),
-        }
+        spaces::ensure(&local, &config.local_space, SpaceSettings::local(Some(v6)))
+            .await
+            .map_err(ServerError::LocalSpace)?;
         let driver = DriverConfig {
             replica: replica.clone(),
-            ledger: Arc::clone(&ledger),
+            ledger: Arc::clone(ledger),
             client: config.client.clone(),
             address,
             local: config.local_space.clone(),
@@ -158,7 +201,8 @@ impl Node {
             data_dir: config.data_dir.clone(),
         };
         let driver = Arc::new(Driver::new(driver).map_err(ServerError::Sessions)?);
-        Ok(Self { ledger, replica, global, driver })
+        let stores = Stores { ledger: Arc::clone(ledger), replica: replica.clone() };
+        Ok(Self { stores, local, global, driver })
     }
 
     /// Opens the sockets; what it gives ends once all of them are closed.
@@ -177,8 +221,10 @@ impl Node {
         let api = Api::new(
             config.name.clone(),
             config.global_space.clone(),
-            self.replica.clone(),
-            Arc::clone(&self.ledger),
+            Arc::clone(&self.local),
+            Arc::clone(&self.global),
+            self.stores.replica.clone(),
+            Arc::clone(&self.stores.ledger),
         );
         let api = ApiServer::bind(&config.api_socket, api).await.map_err(ServerError::Api)?;
         let mut servers = JoinSet::new();
@@ -195,7 +241,7 @@ impl Node {
         stopped: impl Future<Output = ()> + Send + 'static,
     ) -> impl Future<Output = ()> + Send + 'static {
         let (sender, name) = (Arc::clone(&self.global), config.global_space.clone());
-        let v6 = spaces::unique_local(self.replica.cluster(), None);
+        let v6 = spaces::unique_local(self.stores.replica.cluster(), None);
         async move {
             let settings = SpaceSettings::exclusive(Some(v6));
             tokio::select! {
@@ -206,17 +252,6 @@ impl Node {
                 }
                 () = stopped => {}
             }
-        }
-    }
-}
-
-/// Waits for what must end the process.
-fn fatal(replica: &Replica, ledger: &Ledger) -> impl Future<Output = FatalError> + use<> {
-    let (replica, ledger) = (replica.fatal(), ledger.fatal());
-    async move {
-        tokio::select! {
-            error = replica.wait() => error,
-            error = ledger.wait() => error,
         }
     }
 }

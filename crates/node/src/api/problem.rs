@@ -7,6 +7,7 @@ use berth_replication::ReadError;
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
+use crate::sender::SubmitError;
 
 /// An error, as RFC 9457 has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +75,18 @@ impl From<ReadError> for Problem {
             "{error}; what this node knows can be read with `--stale` (`?consistency=stale`)"
         );
         Self::new(Code::Unavailable, detail)
+    }
+}
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Rejected(rejection) => rejection.into(),
+            SubmitError::NotExecuted(_) => Self::new(Code::Unavailable, error.to_string()),
+            SubmitError::Unknown(_) => {
+                Self::new(Code::OutcomeUnknown, format!("{error}; look before you ask again"))
+            }
+        }
     }
 }
 

@@ -1,6 +1,8 @@
-//! Query parameters, with unknown ones refused.
+//! What comes with a request, checked: parameters with unknown ones refused, path, body.
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -38,6 +40,23 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
+/// The body of a request, as JSON.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = Bytes::from_request(request, state).await.map_err(|error| {
+            let large = error.status() == StatusCode::PAYLOAD_TOO_LARGE;
+            let code = if large { Code::TooLarge } else { Code::BadRequest };
+            Problem::new(code, error.body_text())
+        })?;
+        let parsed = serde_json::from_slice(&bytes);
+        parsed.map(Self).map_err(|error| Problem::new(Code::BadRequest, error.to_string()))
+    }
+}
+
 /// What every read takes.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -61,3 +80,8 @@ pub(super) struct ListParameters {
     /// This address only, free or not.
     pub(super) address: Option<String>,
 }
+
+/// A request that takes no parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParameters {}

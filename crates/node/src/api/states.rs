@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use berth_allocator::{SpaceName, State, Timestamp};
+use berth_allocator::{Command, Response, SpaceName, State, Timestamp};
 use berth_replication::{Consistency as Wanted, Deadline, Read};
 
 use super::types::{Consistency, Reading, Scope};
@@ -66,6 +66,15 @@ impl Api {
     pub(super) fn scope_of(&self, space: &SpaceName) -> Scope {
         let local = self.0.ledger.read(|state| state.settings(space).is_some());
         if local { Scope::Local } else { Scope::Global }
+    }
+
+    /// Has a command executed where its space is kept.
+    pub(super) async fn submit(&self, scope: Scope, command: Command) -> Result<Response, Problem> {
+        let sender = match scope {
+            Scope::Global => &self.0.global,
+            Scope::Local => &self.0.local,
+        };
+        Ok(sender.submit(command, Deadline::after(DEADLINE)).await?)
     }
 
     /// What this node has applied.

@@ -6,17 +6,12 @@ use axum::Json;
 use axum::extract::State as Of;
 use berth_replication::{Consistency, Deadline, LogIndex, MemberStatus, Role};
 
-use super::query::Parameters;
+use super::query::{NoParameters, Parameters};
 use super::types::{Fingerprint, LedgerLog, Log, Member, Scope, Status};
 use super::{Api, Problem, views};
 
 /// How long a status waits for a quorum before it says that there is none.
 const QUORUM_DEADLINE: Duration = Duration::from_secs(2);
-
-/// A request that takes no parameters.
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoParameters {}
 
 pub(super) async fn show(
     Of(api): Of<Api>,

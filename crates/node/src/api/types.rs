@@ -186,6 +186,32 @@ pub struct Range {
     pub length: u8,
 }
 
+/// A space to be made. What is left out is as in the cluster's default space.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewSpace {
+    /// Its name.
+    pub name: String,
+    /// Many hosts claim in it, each for itself; otherwise one Swarm does.
+    #[serde(default)]
+    pub shared: bool,
+    /// Its settings.
+    #[serde(default)]
+    pub settings: SpaceChange,
+}
+
+/// Settings of a space that are to change; the others stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpaceChange {
+    /// Where automatic pools come from, instead of all ranges there are.
+    pub ranges: Option<Vec<Range>>,
+    /// How long a released address is given to nobody, in milliseconds.
+    pub reuse_delay_ms: Option<u64>,
+    /// Whether automatic pools keep clear of the pools of other such spaces.
+    pub apart: Option<bool>,
+}
+
 /// Addresses out of use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {

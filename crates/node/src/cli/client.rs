@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
-use hyper::{Request, StatusCode, header};
+use hyper::http::request;
+use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -35,11 +37,39 @@ impl ApiClient {
 
     /// What is at a path.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.send(Request::get(path), Bytes::new()).await
+    }
+
+    /// Makes or changes what is at a path; gives what it is then.
+    pub(super) async fn change<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let body = serde_json::to_vec(body).expect("what is sent is made of names and numbers");
+        self.send(Request::builder().method(method).uri(path), body.into()).await
+    }
+
+    /// Removes what is at a path.
+    pub(super) async fn remove(&self, path: &str) -> Result<(), Failure> {
+        self.send(Request::delete(path), Bytes::new()).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        request: request::Builder,
+        body: Bytes,
+    ) -> Result<T, Failure> {
         let late = || {
             let seconds = DEADLINE.as_secs();
-            Failure::new(Code::Unavailable, format!("the node gave no answer within {seconds} s"))
+            Failure::new(
+                Code::OutcomeUnknown,
+                format!("the node gave no answer within {seconds} s"),
+            )
         };
-        let (status, body) = timeout(DEADLINE, self.exchange(path)).await.map_err(|_| late())??;
+        let (status, body) =
+            timeout(DEADLINE, self.exchange(request, body)).await.map_err(|_| late())??;
         let strange = |error: serde_json::Error| {
             let socket = self.socket.display();
             let text = format!(
@@ -49,30 +79,35 @@ impl ApiClient {
             Failure::new(Code::StrangeAnswer, text)
         };
         if status.is_success() {
-            return serde_json::from_slice(&body).map_err(strange);
+            let body = if body.is_empty() { b"null" } else { body.as_ref() };
+            return serde_json::from_slice(body).map_err(strange);
         }
         let problem: Problem = serde_json::from_slice(&body).map_err(strange)?;
         Err(problem.into())
     }
 
-    async fn exchange(&self, path: &str) -> Result<(StatusCode, Bytes), Failure> {
+    async fn exchange(
+        &self,
+        request: request::Builder,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), Failure> {
         let stream = UnixStream::connect(&self.socket).await;
         let stream = stream.map_err(|error| self.cannot_connect(&error))?;
         let lost = |error: hyper::Error| {
             let text = format!("the node closed the connection: {error}; is it stopping?");
-            Failure::new(Code::Unavailable, text)
+            Failure::new(Code::OutcomeUnknown, text)
         };
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
         // It ends with the answer; an error shows there.
         tokio::spawn(connection);
-        let request = Request::get(path).header(header::HOST, "berth").body(Empty::<Bytes>::new());
+        let request = request.header(header::HOST, "berth").body(Full::new(body));
         let request = request.expect("paths are made of checked names and numbers");
         let answer = sender.send_request(request).await.map_err(lost)?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|error| {
-            Failure::new(Code::Unavailable, format!("the node's answer broke off: {error}"))
+            Failure::new(Code::OutcomeUnknown, format!("the node's answer broke off: {error}"))
         })?;
         Ok((status, body.to_bytes()))
     }

@@ -1,10 +1,13 @@
 //! `berth server`
 
-use std::process;
+use std::time::Duration;
 
 use super::{Common, Failure};
 use crate::config::{ServerConfig, Settings};
 use crate::{logs, server};
+
+/// How long what is left may take to end.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,8 +29,6 @@ pub(super) struct Arguments {
     settings: Settings,
 }
 
-/// Runs until a signal ends it, or it cannot go on: then the process ends at once, whatever else
-/// is under way.
 pub(super) fn run(arguments: Arguments, common: Common) -> Result<(), Failure> {
     let file = Settings::load(common.config.as_deref())?;
     let flags = Settings { api_socket: common.api_socket, ..arguments.settings };
@@ -35,11 +36,7 @@ pub(super) fn run(arguments: Arguments, common: Common) -> Result<(), Failure> {
     logs::start(config.log_level, config.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::cannot_start(&error))?;
-    let Err(error) = runtime.block_on(server::run(config)) else {
-        runtime.shutdown_background();
-        return Ok(());
-    };
-    let failure = Failure::from(error);
-    failure.report();
-    process::exit(1)
+    let ended = runtime.block_on(server::run(config));
+    runtime.shutdown_timeout(SHUTDOWN_MAX);
+    Ok(ended?)
 }

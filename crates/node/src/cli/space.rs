@@ -6,7 +6,7 @@ use comfy_table::Cell;
 use super::client::ApiClient;
 use super::output::{show, show_all};
 use super::table::{facts, table};
-use super::{Failure, Reading, time};
+use super::{Failure, Reading, space_change, time};
 use crate::api::types::{Listing, Range, Scope, Space};
 
 const LIST_EXAMPLES: &str = "\
@@ -18,7 +18,19 @@ Examples:
   berth space show GlobalDefault
   berth space show LocalDefault --output yaml";
 
-/// Look at address spaces
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  berth space create lab --shared --range 10.64.0.0/12:24 --reuse-delay 5m
+  docker network create --driver macvlan --ipam-driver berth --ipam-opt berth.space=lab …";
+const SET_EXAMPLES: &str = "\
+Examples:
+  berth space set GlobalDefault --range 10.128.0.0/9:24 --range fd00:1234::/48:64
+  berth space set lab --reuse-delay 10m";
+const RM_EXAMPLES: &str = "\
+Examples:
+  berth space rm lab";
+
+/// Look at address spaces, make and change them
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// List all spaces
@@ -35,6 +47,31 @@ pub(super) enum Command {
         #[command(flatten)]
         reading: Reading,
     },
+    /// Make a space of the cluster
+    #[command(after_help = CREATE_EXAMPLES)]
+    Create {
+        /// The space's name
+        name: SpaceName,
+        /// Many hosts claim in it, each for itself; otherwise one Swarm does
+        #[arg(long)]
+        shared: bool,
+        #[command(flatten)]
+        settings: space_change::Settings,
+    },
+    /// Change settings of a space; what is not named stays
+    #[command(after_help = SET_EXAMPLES)]
+    Set {
+        /// The space's name
+        name: SpaceName,
+        #[command(flatten)]
+        settings: space_change::Settings,
+    },
+    /// Remove a space without pools
+    #[command(after_help = RM_EXAMPLES)]
+    Rm {
+        /// The space's name
+        name: SpaceName,
+    },
 }
 
 pub(super) async fn run(command: Command, api: ApiClient) -> Result<(), Failure> {
@@ -48,6 +85,11 @@ pub(super) async fn run(command: Command, api: ApiClient) -> Result<(), Failure>
             let space: Space = api.get(&path).await?;
             show(reading.output, &space, details)
         }
+        Command::Create { name, shared, settings } => {
+            space_change::create(name, shared, settings, &api).await
+        }
+        Command::Set { name, settings } => space_change::set(name, settings, &api).await,
+        Command::Rm { name } => space_change::remove(name, &api).await,
     }
 }
 

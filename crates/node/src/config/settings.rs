@@ -17,15 +17,15 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Settings {
     /// This node's name, unique in its cluster [default: the host's name]
-    #[arg(long, env = "BERTH_NAME")]
+    #[arg(long, env = "BERTH_NAME", hide_env_values = true)]
     pub name: Option<String>,
 
     /// Where the node keeps its data; nobody else's [default: /var/lib/berth]
-    #[arg(long, env = "BERTH_DATA_DIR", value_name = "DIR")]
+    #[arg(long, env = "BERTH_DATA_DIR", hide_env_values = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
     /// Where the other nodes reach this one [default: 127.0.0.1:7100]
-    #[arg(long, env = "BERTH_LISTEN", value_name = "HOST:PORT")]
+    #[arg(long, env = "BERTH_LISTEN", hide_env_values = true, value_name = "HOST:PORT")]
     pub listen: Option<String>,
 
     /// Socket of the HTTP API; common to all commands, and so declared there.
@@ -33,37 +33,42 @@ pub struct Settings {
     pub api_socket: Option<PathBuf>,
 
     /// Socket for the Docker engine [default: /run/docker/plugins/berth.sock]
-    #[arg(long, env = "BERTH_PLUGIN_SOCKET", value_name = "PATH")]
+    #[arg(long, env = "BERTH_PLUGIN_SOCKET", hide_env_values = true, value_name = "PATH")]
     pub plugin_socket: Option<PathBuf>,
 
     /// Form a new cluster if the data directory holds none
-    #[arg(long, env = "BERTH_BOOTSTRAP", num_args = 0..=1, require_equals = true,
+    #[arg(long, env = "BERTH_BOOTSTRAP", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub bootstrap: Option<bool>,
 
     /// All first members, this node included; the same names on every node [default: this node]
-    #[arg(long, env = "BERTH_INITIAL_CLUSTER", value_name = "N1=HOST:PORT,N2=…")]
+    #[arg(
+        long,
+        env = "BERTH_INITIAL_CLUSTER",
+        hide_env_values = true,
+        value_name = "N1=HOST:PORT,N2=…"
+    )]
     pub initial_cluster: Option<String>,
 
     /// File with the secret that all members share: 16 bytes or more
-    #[arg(long, env = "BERTH_BOOTSTRAP_SECRET_FILE", value_name = "FILE")]
+    #[arg(long, env = "BERTH_BOOTSTRAP_SECRET_FILE", hide_env_values = true, value_name = "FILE")]
     pub bootstrap_secret_file: Option<PathBuf>,
 
     /// The Swarm that this host belongs to; its global space is GlobalDefault@NAME
-    #[arg(long, env = "BERTH_REALM", value_name = "NAME")]
+    #[arg(long, env = "BERTH_REALM", hide_env_values = true, value_name = "NAME")]
     pub realm: Option<String>,
 
     /// Let peers speak plaintext beyond this host
-    #[arg(long, env = "BERTH_INSECURE", num_args = 0..=1, require_equals = true,
+    #[arg(long, env = "BERTH_INSECURE", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub insecure: Option<bool>,
 
     /// How much to log [default: info]
-    #[arg(long, env = "BERTH_LOG_LEVEL", value_name = "LEVEL")]
+    #[arg(long, env = "BERTH_LOG_LEVEL", hide_env_values = true, value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
 
     /// How to write the log, to standard error [default: text]
-    #[arg(long, env = "BERTH_LOG_FORMAT", value_name = "FORMAT")]
+    #[arg(long, env = "BERTH_LOG_FORMAT", hide_env_values = true, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 }
 

@@ -1,0 +1,9 @@
+//! Real nodes: the `berth` binary as processes, asked through its own commands and its sockets.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod api;
+mod plugin;
+mod quorum;
+mod refusals;
+mod spaces;
+mod world;
