@@ -101,6 +101,7 @@ impl Script {
                     SpaceSettings { sharing, reuse_delay, ..SpaceSettings::exclusive(v6) };
                 self.world.space(words.at(1), settings);
             }
+            "clock" => self.world.now = words.at(1).parse().unwrap(),
             "wait" => self.world.now += words.at(1).parse::<u64>().unwrap(),
             "must" => self.must(words),
             other => panic!("{}: {other} is no step", words.line),
