@@ -49,7 +49,7 @@ fn mistakes_are_told() {
     let cluster = |list: &str| Settings { initial_cluster: Some(list.to_owned()), ..settings() };
     let mistakes = [
         (Settings { name: Some("a/b".into()), ..settings() }, "\"a/b\" is not a node's name"),
-        (Settings { name: Some("".into()), ..settings() }, "is not a node's name"),
+        (Settings { name: Some(String::new()), ..settings() }, "is not a node's name"),
         (Settings { name: Some("-a".into()), ..settings() }, "is not a node's name"),
         (Settings { listen: Some("7100".into()), ..settings() }, "--listen to HOST:PORT"),
         (Settings { listen: Some("127.0.0.1:0".into()), ..settings() }, "--listen to HOST:PORT"),
