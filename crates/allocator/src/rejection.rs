@@ -113,10 +113,7 @@ pub enum Rejection {
         waiting: u64,
     },
     /// The pool is out of service.
-    #[error(
-        "pool {pool} is in doubt since it was released: request it again, \
-         or clear it with `berth doctor --fix`"
-    )]
+    #[error("pool {pool} is in doubt since it was released: request it again, by its own prefix")]
     PoolSuspect {
         /// The pool.
         pool: PoolId,
@@ -137,9 +134,7 @@ pub enum Rejection {
         client: ClientName,
     },
     /// Another process has the identity.
-    #[error(
-        "{client} is held by the process at {address} since {since} ms: stop it first, or use another name"
-    )]
+    #[error("{client} is held by the process at {address}: stop it first, or use another name")]
     IdentityTaken {
         /// The client.
         client: ClientName,
@@ -351,7 +346,8 @@ fn now_standing(claim: Option<ClaimId>) -> String {
 
 fn overlap(overlap: &Overlap) -> String {
     let Overlap { with, client, suspect, .. } = overlap;
-    let clear = if *suspect { "; it is in doubt, `berth doctor --fix` can clear it" } else { "" };
+    let clear =
+        if *suspect { "; it is in doubt, and granted to a request for just this pool" } else { "" };
     alloc::format!("{with}, claimed through {client}{clear}")
 }
 
