@@ -12,6 +12,11 @@ use berth_replication::{
     Consistency, Deadline, Ledger, LedgerError, ProposeError, ReadError, Replica,
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Commands whose answer may be awaited at a time: half of the answers that are kept for a client.
+const WAITING_MAX: usize = 2_048;
 
 /// Where commands are executed.
 #[derive(Clone)]
@@ -85,6 +90,8 @@ pub struct Sender {
     instance: u128,
     incarnation: tokio::sync::Mutex<Option<Incarnation>>,
     numbers: Mutex<Numbers>,
+    /// A permit for each number that may yet wait for its answer.
+    room: Semaphore,
 }
 
 /// Sequence numbers, and which of them still need their answer kept.
@@ -106,6 +113,7 @@ impl Sender {
             instance: u128::from_le_bytes(instance),
             incarnation: tokio::sync::Mutex::default(),
             numbers: Mutex::default(),
+            room: Semaphore::new(WAITING_MAX),
         }
     }
 
@@ -132,13 +140,17 @@ impl Sender {
         outcome
     }
 
-    /// Numbers a command.
+    /// Numbers a command; waits while there are too many without an answer.
     pub async fn ticket(
         &self,
         command: Command,
         deadline: Deadline,
     ) -> Result<Ticket, SubmitError> {
         let incarnation = self.incarnation(deadline).await?;
+        let room = timeout(deadline.remaining(), self.room.acquire()).await;
+        let crowded = || format!("{WAITING_MAX} earlier commands have no answer yet");
+        let room = room.map_err(|_| SubmitError::NotExecuted(crowded()))?;
+        room.expect("the semaphore is never closed").forget();
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         numbers.last += 1;
         let sequence = numbers.last;
@@ -177,7 +189,9 @@ impl Sender {
     /// The answer to a ticket is no longer needed.
     pub fn heard(&self, ticket: &Ticket) {
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        numbers.unheard.remove(&ticket.sequence.get());
+        if numbers.unheard.remove(&ticket.sequence.get()) {
+            self.room.add_permits(1);
+        }
     }
 
     /// No answer below this number is needed. Never more than the command's own number, and than
