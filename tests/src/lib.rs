@@ -1,1 +1,41 @@
-//! What the process-level suites share: starting nodes and engines, and asking them.
+//! What the process-level suites share: real `berth` processes, alone or as a cluster, called on
+//! their plugin sockets as an engine calls them, and asked through their own commands.
+//!
+//! `BERTH_BIN` names another binary to test than the one built from this checkout.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "that is where a test reports")]
+
+mod cluster;
+mod engine;
+mod history;
+mod load;
+mod node;
+mod ports;
+mod raw;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+pub use cluster::{Cluster, GLOBAL, LOCAL};
+pub use engine::Engine;
+pub use history::{History, Hold};
+pub use load::Load;
+pub use node::{Node, binary};
+pub use ports::free_ports;
+pub use raw::{RawConnection, request};
+
+/// How long something may take that has no promise of its own, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until `look` finds what it looks for; fails, naming `what`, when that takes too long.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "not so after {PATIENCE:?}: {what}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,204 @@
+//! One node: its directory, its process, and its commands.
+
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use berth_node::api::types::{Address, Fingerprint, Pool, Status};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::de::DeserializeOwned;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::{Engine, PATIENCE, RawConnection, eventually};
+
+/// The binary under test.
+pub fn binary() -> PathBuf {
+    if let Some(named) = std::env::var_os("BERTH_BIN") {
+        return named.into();
+    }
+    // Tests lie in `deps`, below the package's binaries.
+    let test = std::env::current_exe().unwrap();
+    let beside = test.ancestors().nth(2).unwrap().join("berth-under-test");
+    assert!(beside.exists(), "{} was not built; or name another with BERTH_BIN", beside.display());
+    beside
+}
+
+/// A node of a cluster. Its process is killed when this is dropped; its directory stays.
+pub struct Node {
+    name: String,
+    dir: PathBuf,
+    /// Where its data lies: in its directory, unless a test has put it elsewhere.
+    pub data_dir: PathBuf,
+    /// The socket for its engine, likewise.
+    pub plugin_socket: PathBuf,
+    listen: String,
+    members: String,
+    process: Option<Child>,
+}
+
+impl Node {
+    /// A node that was not started yet. `members` is the cluster's list of `NAME=HOST:PORT`.
+    pub fn new(parent: &Path, name: &str, listen: &str, members: &str) -> Self {
+        let dir = parent.join(name);
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("berth.toml"), "").unwrap();
+        Self {
+            name: name.to_owned(),
+            data_dir: dir.join("data"),
+            plugin_socket: dir.join("plugin.sock"),
+            dir,
+            listen: listen.to_owned(),
+            members: members.to_owned(),
+            process: None,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where its sockets and its log are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// `berth` with these arguments, free of the caller's own settings.
+    pub fn berth(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(self.dir.join("berth.toml"))
+            .arg("--api-socket")
+            .arg(self.dir.join("api.sock"))
+            .env_clear()
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// The command that is this node.
+    pub fn server(&self) -> Command {
+        let mut command = self.berth(&["server", "--bootstrap", "--name", &self.name]);
+        command
+            .args(["--listen", &self.listen, "--initial-cluster", &self.members])
+            .arg("--data-dir")
+            .arg(&self.data_dir)
+            .arg("--plugin-socket")
+            .arg(&self.plugin_socket);
+        command
+    }
+
+    /// Starts its process, or starts it again.
+    pub fn start(&mut self) {
+        assert!(self.process.is_none(), "{} runs already", self.name);
+        let log = OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
+        let process = self.server().stdout(Stdio::null()).stderr(log).spawn();
+        self.process = Some(process.unwrap());
+    }
+
+    /// Whether it was started, and not seen to end.
+    pub fn is_started(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        let process = self.process.as_ref().expect("the node was started");
+        process.id().expect("the node was not seen to end")
+    }
+
+    /// Ends it as a power failure does.
+    pub async fn kill(&mut self) {
+        self.process.take().expect("the node runs").kill().await.unwrap();
+    }
+
+    /// Ends it in good order.
+    pub async fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        let status = self.ended(PATIENCE).await;
+        assert!(status.success(), "{} ended with {status}", self.name);
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self, patience: Duration) -> ExitStatus {
+        let process = self.process.as_mut().expect("the node was started");
+        let ended = timeout(patience, process.wait()).await;
+        let status = ended.unwrap_or_else(|_| panic!("{} runs after {patience:?}", self.name));
+        self.process = None;
+        status.unwrap()
+    }
+
+    /// Waits until it can serve the cluster's spaces.
+    pub async fn ready(&self) {
+        let what = format!("{} is ready", self.name);
+        eventually(&what, async || self.run(&["status"]).await.status.success().then_some(()))
+            .await;
+    }
+
+    /// Its engine.
+    pub fn engine(&self) -> Engine {
+        Engine::new(&self.plugin_socket)
+    }
+
+    /// A connection to its plugin socket, for bytes of the test's own.
+    pub async fn raw(&self) -> RawConnection {
+        RawConnection::open(&self.plugin_socket).await.unwrap()
+    }
+
+    /// Runs one of its commands.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        self.berth(arguments).output().await.unwrap()
+    }
+
+    /// What one of its commands says, which must succeed.
+    pub async fn ask<T: DeserializeOwned>(&self, arguments: &[&str]) -> T {
+        let output = self.run(&[arguments, &["--output", "json"]].concat()).await;
+        assert!(output.status.success(), "berth {arguments:?} on {}: {output:?}", self.name);
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// `berth status`, if the node answers; whether or not it can serve.
+    pub async fn status(&self) -> Option<Status> {
+        let output = self.run(&["status", "--output", "json"]).await;
+        serde_json::from_slice(&output.stdout).ok()
+    }
+
+    /// `berth status --fingerprint`
+    pub async fn fingerprint(&self) -> Fingerprint {
+        self.ask(&["status", "--fingerprint"]).await
+    }
+
+    /// `berth pool ls`
+    pub async fn pools(&self) -> Vec<Pool> {
+        self.ask(&["pool", "ls"]).await
+    }
+
+    /// `berth pool show`
+    pub async fn pool(&self, id: &str) -> Pool {
+        self.ask(&["pool", "show", id]).await
+    }
+
+    /// `berth address ls POOL`
+    pub async fn addresses(&self, pool: &str) -> Vec<Address> {
+        self.ask(&["address", "ls", pool]).await
+    }
+
+    /// All that it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.dir.join("berth.log")
+    }
+}

@@ -1,0 +1,12 @@
+//! Three real nodes: what they promise while nodes, disks and engines fail.
+
+#[cfg(test)]
+mod disks;
+#[cfg(test)]
+mod engines;
+#[cfg(test)]
+mod failover;
+#[cfg(test)]
+mod quorum;
+#[cfg(test)]
+mod stale;

@@ -1,0 +1,1 @@
+//! A real Docker Engine whose networks get their addresses from Berth.
