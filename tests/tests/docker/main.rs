@@ -1,1 +1,6 @@
 //! A real Docker Engine whose networks get their addresses from Berth.
+
+#[cfg(test)]
+mod daemon;
+#[cfg(test)]
+mod networks;
