@@ -63,12 +63,12 @@ impl State {
     pub(crate) fn find_pool(&self, id: &PoolId) -> Result<(&Space, &AddressSet, &Pool), Rejection> {
         let unknown = || Rejection::UnknownPool { pool: id.clone() };
         let space = self.space_or_refuse(&id.space)?;
-        if id.epoch.is_some() && space.settings.sharing != Sharing::Exclusive {
-            return Err(unknown());
-        }
         let set = space.sets.get(&id.prefix).ok_or_else(unknown)?;
         let pool = set.pools.get(&id.sub_pool).ok_or_else(unknown)?;
-        Ok((space, set, pool))
+        // Ids carry an epoch in exclusive spaces only, and none that was never given.
+        let exclusive = space.settings.sharing == Sharing::Exclusive;
+        let given = |epoch| exclusive && pool.holders.iter().any(|held| epoch <= held.epoch);
+        if id.epoch.is_none_or(given) { Ok((space, set, pool)) } else { Err(unknown()) }
     }
 
     pub(crate) fn client(&self, number: ClientNumber) -> Option<&Client> {

@@ -72,9 +72,6 @@ impl State {
         if holding.suspect.is_some() {
             return Err(Rejection::PoolSuspect { pool: id.clone() });
         }
-        if id.epoch.is_some_and(|epoch| epoch > holding.epoch) {
-            return Err(unknown());
-        }
         let epoch = id.epoch.unwrap_or(holding.epoch);
         Ok(Claiming { request, client, space, set, pool, epoch })
     }

@@ -36,9 +36,6 @@ impl Model {
             return Err("BERTH-0017");
         }
         let epoch = request.pool.epoch.map_or(hold.epoch, SessionId::get);
-        if epoch > hold.epoch {
-            return Err("BERTH-0012");
-        }
         let asked = Asked { client, request, pool, hold, epoch };
         let (address, how, dynamic) = match request.address {
             Some(address) => (address, self.explicit(&asked, address)?, false),

@@ -16,7 +16,14 @@ impl Model {
             return Err("BERTH-0012");
         }
         let named = |p: &&Pool| p.space == space && p.prefix == id.prefix && p.part == id.sub_pool;
-        self.pools.iter().find(named).cloned().ok_or("BERTH-0012")
+        let pool = self.pools.iter().find(named).cloned().ok_or("BERTH-0012")?;
+        let claimed_by = |epoch: u64| {
+            self.holds.iter().any(|hold| hold.pool == pool.made && hold.epoch >= epoch)
+        };
+        match id.epoch {
+            Some(epoch) if !claimed_by(epoch.get()) => Err("BERTH-0012"),
+            _ => Ok(pool),
+        }
     }
 
     pub(super) fn pool_mut(&mut self, made: u64) -> &mut Pool {
