@@ -1,6 +1,6 @@
 # Thin by rule: what takes more than a line lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: build demo demo-down test image docs fmt help
+.PHONY: build demo demo-down test image bench docs fmt help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -25,6 +25,9 @@ test: ready ## everything that must hold before a change lands
 
 image: build ## the container image berth:latest, which docker-compose.yml runs
 	@scripts/image
+
+bench: ready ## the figures of docs/benchmarks.md
+	@scripts/bench
 
 docs: ready ## the crates' documentation, in target/doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
