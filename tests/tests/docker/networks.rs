@@ -109,6 +109,14 @@ async fn what_the_engine_shows_is_what_berth_holds() {
     host.engine.docker(&["restart", "--time", "0", "dual-1"]).await;
     host.agree().await;
 
+    // The engine does not notice that its node was restarted.
+    let node = &mut host.cluster.nodes[0];
+    node.kill().await;
+    node.start();
+    node.ready().await;
+    host.engine.docker(&["restart", "--time", "0", "ranged-1"]).await;
+    host.agree().await;
+
     let mut before = pools(&host).await;
     for crash in [false, true, true] {
         if crash {
