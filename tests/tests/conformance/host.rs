@@ -23,12 +23,12 @@ use tempfile::TempDir;
 pub(crate) struct Cluster {
     replica: Replica,
     hosts: AtomicU64,
-    dir: TempDir,
+    _dir: TempDir,
 }
 
 impl Cluster {
     pub(crate) async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let name = NodeName::new("n1").unwrap();
         let listen = format!("127.0.0.1:{}", free_ports(1)[0]);
         let config = Config {
@@ -43,15 +43,14 @@ impl Cluster {
         };
         let replica = Replica::start(config, Arc::new(SystemClock)).await.unwrap();
         replica.status_when(soon(), |status| status.leader.is_some()).await.unwrap();
-        Self { replica, hosts: AtomicU64::new(0), dir }
+        Self { replica, hosts: AtomicU64::new(0), _dir: dir }
     }
 
     /// A host whose engine has met nobody yet.
     pub(crate) async fn host(&self, setup: Setup) -> Subject {
         let number = self.hosts.fetch_add(1, Ordering::Relaxed);
-        let dir = self.dir.path().join(format!("host-{number}"));
-        std::fs::create_dir(&dir).unwrap();
-        let ledger = Arc::new(open_ledger(&dir).await);
+        let dir = scratch();
+        let ledger = Arc::new(open_ledger(dir.path()).await);
         let client = ClientName::new(format!("host-{number}")).unwrap();
         let address = Text::new("here").unwrap();
         let local = SpaceName::new(LOCAL).unwrap();
@@ -72,12 +71,20 @@ impl Cluster {
             address,
             local: local.clone(),
             global: global.clone(),
-            data_dir: dir,
+            data_dir: dir.path().to_owned(),
         });
         let [ledger, replica] = targets;
         let usage = Holdings([(ledger, local), (replica, global)]);
-        Subject::new(Arc::new(driver.unwrap())).with_usage(Arc::new(usage))
+        Subject::new(Arc::new(driver.unwrap())).with_usage(Arc::new(usage)).keeping(dir)
     }
+}
+
+/// In memory where there is such a place: the cases make tens of thousands of commits, and are about
+/// answers.
+fn scratch() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    tempfile::tempdir_in(place).unwrap()
 }
 
 fn soon() -> Deadline {
