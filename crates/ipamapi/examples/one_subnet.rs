@@ -93,8 +93,7 @@ impl Ipam for OneSubnet {
             Undelivered::Address { request, given } => {
                 let AddressRequest { pool_id, .. } = request;
                 let address = given.address.addr();
-                self.release_address(context, AddressRelease { pool_id, address })
-                    .await
+                self.release_address(context, AddressRelease { pool_id, address }).await
             }
         };
     }
@@ -106,8 +105,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("usage: one_subnet SOCKET")?;
     let driver = Arc::new(OneSubnet::default());
     let server = Server::bind(&path, driver, ServerConfig::default()).await?;
-    server
-        .serve(async { signal::ctrl_c().await.unwrap_or_default() })
-        .await;
+    server.serve(async { signal::ctrl_c().await.unwrap_or_default() }).await;
     Ok(())
 }

@@ -26,11 +26,7 @@ impl AddressRequest {
             "" => None,
             text => Some(parse_wanted(text)?),
         };
-        Ok(Self {
-            pool_id,
-            address,
-            options: Options::new(),
-        })
+        Ok(Self { pool_id, address, options: Options::new() })
     }
 
     /// The same request with these options.
@@ -54,10 +50,7 @@ impl AddressRelease {
     /// Reads a release from the strings of the contract. Swarm sends empty ones when it rolls
     /// back: these are refused, and release nothing.
     pub fn parse(pool_id: &str, address: &str) -> Result<Self> {
-        Ok(Self {
-            pool_id: PoolId::new(pool_id)?,
-            address: parse_wanted(address)?,
-        })
+        Ok(Self { pool_id: PoolId::new(pool_id)?, address: parse_wanted(address)? })
     }
 }
 
@@ -78,10 +71,7 @@ pub struct AllocatedAddress {
 impl AllocatedAddress {
     /// An address, with the length of its pool.
     pub fn new(address: IpNet) -> Self {
-        Self {
-            address,
-            mark: None,
-        }
+        Self { address, mark: None }
     }
 
     /// Sets the driver's own mark.

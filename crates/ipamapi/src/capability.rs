@@ -25,9 +25,6 @@ pub struct AddressSpaces {
 impl AddressSpaces {
     /// Two names.
     pub fn new(local: impl Into<String>, global: impl Into<String>) -> Self {
-        Self {
-            local: local.into(),
-            global: global.into(),
-        }
+        Self { local: local.into(), global: global.into() }
     }
 }

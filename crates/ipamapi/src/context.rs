@@ -24,12 +24,7 @@ impl RequestContext {
     /// The context of a call made within this process: nobody can drop it but by dropping the
     /// future, and it has [`DEFAULT_DEADLINE`].
     pub fn in_process() -> Self {
-        Self {
-            id: 0,
-            peer: None,
-            deadline: Instant::now() + DEFAULT_DEADLINE,
-            caller: None,
-        }
+        Self { id: 0, peer: None, deadline: Instant::now() + DEFAULT_DEADLINE, caller: None }
     }
 
     /// A context with a caller who may go away, and the handle whose drop says that it did.
@@ -39,15 +34,7 @@ impl RequestContext {
         deadline: Instant,
     ) -> (Self, watch::Sender<()>) {
         let (waiting, caller) = watch::channel(());
-        (
-            Self {
-                id,
-                peer,
-                deadline,
-                caller: Some(caller),
-            },
-            waiting,
-        )
+        (Self { id, peer, deadline, caller: Some(caller) }, waiting)
     }
 
     /// The same context with this peer.
@@ -82,9 +69,7 @@ impl RequestContext {
     /// Whether nobody waits for the answer any more: the caller dropped the connection, or the
     /// deadline passed.
     pub fn is_caller_gone(&self) -> bool {
-        self.caller
-            .as_ref()
-            .is_some_and(|caller| caller.has_changed().is_err())
+        self.caller.as_ref().is_some_and(|caller| caller.has_changed().is_err())
     }
 
     /// Waits until [`is_caller_gone`](Self::is_caller_gone); for ever if the caller stays.

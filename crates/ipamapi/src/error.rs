@@ -80,10 +80,7 @@ impl IpamError {
 
 impl From<ErrorKind> for IpamError {
     fn from(kind: ErrorKind) -> Self {
-        Self {
-            kind,
-            detail: String::new(),
-        }
+        Self { kind, detail: String::new() }
     }
 }
 
@@ -178,10 +175,7 @@ impl ErrorKind {
 
     /// An error of this kind with an explanation: by whom, since when, what to do.
     pub fn because(self, detail: impl Into<String>) -> IpamError {
-        IpamError {
-            kind: self,
-            detail: detail.into(),
-        }
+        IpamError { kind: self, detail: detail.into() }
     }
 
     fn separator(self, detail: &str) -> &'static str {
@@ -193,9 +187,7 @@ impl ErrorKind {
     }
 
     fn of_text(text: &str) -> Option<Self> {
-        Self::WELL_KNOWN
-            .into_iter()
-            .find(|kind| text.starts_with(kind.text()))
+        Self::WELL_KNOWN.into_iter().find(|kind| text.starts_with(kind.text()))
     }
 
     fn of_status(status: u16) -> Self {
@@ -242,11 +234,7 @@ impl ErrorClass {
 
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.text().is_empty() {
-            fmt::Debug::fmt(self, f)
-        } else {
-            f.write_str(self.text())
-        }
+        if self.text().is_empty() { fmt::Debug::fmt(self, f) } else { f.write_str(self.text()) }
     }
 }
 
@@ -257,10 +245,7 @@ mod tests {
     #[test]
     fn every_text_starts_with_the_well_known_words() {
         for kind in ErrorKind::WELL_KNOWN {
-            assert!(
-                kind.because("why").to_string().starts_with(kind.text()),
-                "{kind:?}"
-            );
+            assert!(kind.because("why").to_string().starts_with(kind.text()), "{kind:?}");
         }
         assert_eq!(ErrorKind::PoolNotFound.because("a/b").to_string(), {
             "cannot find address pool for a/b"
@@ -271,10 +256,7 @@ mod tests {
     fn an_error_survives_the_way_through_its_text() {
         for kind in ErrorKind::WELL_KNOWN {
             let sent = kind.because("held by c1");
-            assert_eq!(
-                IpamError::from_answer(sent.status(), &sent.to_string()),
-                sent
-            );
+            assert_eq!(IpamError::from_answer(sent.status(), &sent.to_string()), sent);
         }
         let sent = IpamError::unavailable("no leader");
         assert_eq!(IpamError::from_answer(503, "no leader"), sent);

@@ -30,9 +30,7 @@ impl NullIpam {
         if known.contains(pool_id) {
             return Ok(());
         }
-        Err(IpamError::bad_request(format!(
-            "unknown pool id: {pool_id}"
-        )))
+        Err(IpamError::bad_request(format!("unknown pool id: {pool_id}")))
     }
 }
 
@@ -52,10 +50,7 @@ impl Ipam for NullIpam {
             return Err(IpamError::bad_request(unknown));
         }
         match request.pool {
-            PoolSpec::Automatic {
-                family,
-                prefix_len: None,
-            } => Ok(Self::pool(family)),
+            PoolSpec::Automatic { family, prefix_len: None } => Ok(Self::pool(family)),
             _ => Err(IpamError::bad_request(
                 "null ipam driver does not handle specific address pool requests",
             )),
@@ -94,23 +89,17 @@ mod tests {
 
     async fn request(space: &str, pool: &str, v6: bool) -> Result<AllocatedPool> {
         let request = PoolRequest::parse(space, pool, "", v6)?;
-        NullIpam
-            .request_pool(&RequestContext::in_process(), request)
-            .await
+        NullIpam.request_pool(&RequestContext::in_process(), request).await
     }
 
     #[tokio::test]
     async fn pools_are_everything_and_always_the_same() {
-        for (v6, id, prefix) in [
-            (false, "null/0.0.0.0/0", "0.0.0.0/0"),
-            (true, "null/::/0", "::/0"),
-        ] {
+        for (v6, id, prefix) in
+            [(false, "null/0.0.0.0/0", "0.0.0.0/0"), (true, "null/::/0", "::/0")]
+        {
             for _ in 0..2 {
                 let pool = request(NAME, "", v6).await.unwrap();
-                assert_eq!(
-                    (pool.id.as_str(), pool.pool.to_string().as_str()),
-                    (id, prefix)
-                );
+                assert_eq!((pool.id.as_str(), pool.pool.to_string().as_str()), (id, prefix));
             }
         }
         assert!(request("other", "", false).await.is_err());
@@ -130,11 +119,6 @@ mod tests {
 
         let release = AddressRelease::parse("null/::/0", "fd00::1").unwrap();
         assert_eq!(NullIpam.release_address(&context, release).await, Ok(()));
-        assert_eq!(
-            NullIpam
-                .release_pool(&context, PoolId::new("any").unwrap())
-                .await,
-            Ok(())
-        );
+        assert_eq!(NullIpam.release_pool(&context, PoolId::new("any").unwrap()).await, Ok(()));
     }
 }

@@ -61,12 +61,7 @@ impl PoolRequest {
             return Err(ErrorKind::InvalidAddressSpace.because("the address space is empty"));
         }
         let pool = PoolSpec::parse(pool, sub_pool, v6)?;
-        Ok(Self {
-            space: space.to_owned(),
-            pool,
-            options: Options::new(),
-            exclude: Vec::new(),
-        })
+        Ok(Self { space: space.to_owned(), pool, options: Options::new(), exclude: Vec::new() })
     }
 
     /// The same request with these options.
@@ -108,30 +103,16 @@ impl PoolSpec {
         let no_pool = || ErrorKind::InvalidSubPool.because("a subpool needs a pool");
         if pool.is_empty() {
             let family = if v6 { Family::V6 } else { Family::V4 };
-            let automatic = Self::Automatic {
-                family,
-                prefix_len: None,
-            };
-            return if sub_pool.is_empty() {
-                Ok(automatic)
-            } else {
-                Err(no_pool())
-            };
+            let automatic = Self::Automatic { family, prefix_len: None };
+            return if sub_pool.is_empty() { Ok(automatic) } else { Err(no_pool()) };
         }
         let interface = parse_interface(pool).ok_or_else(|| {
             ErrorKind::InvalidPool.because(format!("{pool:?} is not a prefix such as 10.0.0.0/24"))
         })?;
         if interface.addr().is_unspecified() {
             let prefix_len = Some(interface.prefix_len()).filter(|&length| length > 0);
-            let automatic = Self::Automatic {
-                family: Family::of(&interface),
-                prefix_len,
-            };
-            return if sub_pool.is_empty() {
-                Ok(automatic)
-            } else {
-                Err(no_pool())
-            };
+            let automatic = Self::Automatic { family: Family::of(&interface), prefix_len };
+            return if sub_pool.is_empty() { Ok(automatic) } else { Err(no_pool()) };
         }
         let prefix = interface.trunc();
         let sub_pool = match sub_pool {
@@ -161,9 +142,7 @@ fn parse_sub_pool(text: &str, pool: IpNet) -> Result<IpNet> {
         return refused(format!("{text:?} is not a prefix such as 10.0.0.0/24"));
     };
     if Family::of(&sub_pool) != Family::of(&pool) {
-        return refused(format!(
-            "{sub_pool} and its pool {pool} are of different families"
-        ));
+        return refused(format!("{sub_pool} and its pool {pool} are of different families"));
     }
     if pool.contains(&sub_pool) {
         return Ok(sub_pool);
@@ -191,12 +170,7 @@ pub struct AllocatedPool {
 impl AllocatedPool {
     /// A pool without data.
     pub fn new(id: PoolId, pool: IpNet) -> Self {
-        Self {
-            id,
-            pool: pool.trunc(),
-            data: BTreeMap::new(),
-            mark: None,
-        }
+        Self { id, pool: pool.trunc(), data: BTreeMap::new(), mark: None }
     }
 
     /// Names the gateway together with the pool, so that the engine does not ask for one. It will
@@ -231,19 +205,10 @@ mod tests {
     fn automatic_in_all_its_spellings() {
         assert_eq!(parse("", "", false), Ok(automatic(Family::V4, None)));
         assert_eq!(parse("", "", true), Ok(automatic(Family::V6, None)));
-        assert_eq!(
-            parse("0.0.0.0/0", "", true),
-            Ok(automatic(Family::V4, None))
-        );
+        assert_eq!(parse("0.0.0.0/0", "", true), Ok(automatic(Family::V4, None)));
         assert_eq!(parse("::/0", "", false), Ok(automatic(Family::V6, None)));
-        assert_eq!(
-            parse("0.0.0.0/24", "", false),
-            Ok(automatic(Family::V4, Some(24)))
-        );
-        assert_eq!(
-            parse("::/64", "", false),
-            Ok(automatic(Family::V6, Some(64)))
-        );
+        assert_eq!(parse("0.0.0.0/24", "", false), Ok(automatic(Family::V4, Some(24))));
+        assert_eq!(parse("::/64", "", false), Ok(automatic(Family::V6, Some(64))));
     }
 
     #[test]
@@ -259,14 +224,8 @@ mod tests {
             PoolSpec::Exact { sub_pool, .. } => Ok(sub_pool.unwrap().to_string()),
             PoolSpec::Automatic { .. } => panic!("{pool} is exact"),
         };
-        assert_eq!(
-            sub_pool("10.20.0.0/16", "10.20.3.9/24").unwrap(),
-            "10.20.3.0/24"
-        );
-        assert_eq!(
-            sub_pool("10.20.0.0/16", "10.20.0.0/15").unwrap(),
-            "10.20.0.0/16"
-        );
+        assert_eq!(sub_pool("10.20.0.0/16", "10.20.3.9/24").unwrap(), "10.20.3.0/24");
+        assert_eq!(sub_pool("10.20.0.0/16", "10.20.0.0/15").unwrap(), "10.20.0.0/16");
         for (pool, sub) in [
             ("10.20.0.0/16", "10.21.0.0/24"),
             ("10.20.0.0/16", "fd00::/64"),
@@ -274,11 +233,7 @@ mod tests {
             ("", "10.20.0.0/16"),
             ("0.0.0.0/24", "10.20.0.0/16"),
         ] {
-            assert_eq!(
-                sub_pool(pool, sub),
-                Err(ErrorKind::InvalidSubPool),
-                "{pool} {sub}"
-            );
+            assert_eq!(sub_pool(pool, sub), Err(ErrorKind::InvalidSubPool), "{pool} {sub}");
         }
     }
 

@@ -74,10 +74,7 @@ fn unmap(interface: IpNet) -> IpNet {
     const MAPPED_BITS: u8 = 96;
     let mapped = match interface {
         IpNet::V4(_) => None,
-        IpNet::V6(v6) => v6
-            .addr()
-            .to_ipv4_mapped()
-            .zip(v6.prefix_len().checked_sub(MAPPED_BITS)),
+        IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(MAPPED_BITS)),
     };
     match mapped {
         Some((address, length)) => {
@@ -135,14 +132,8 @@ mod tests {
 
     #[test]
     fn addresses_lose_their_length_and_their_mapping() {
-        assert_eq!(
-            parse_address("10.0.0.9/24").unwrap().to_string(),
-            "10.0.0.9"
-        );
-        assert_eq!(
-            parse_address("::ffff:10.0.0.9").unwrap().to_string(),
-            "10.0.0.9"
-        );
+        assert_eq!(parse_address("10.0.0.9/24").unwrap().to_string(), "10.0.0.9");
+        assert_eq!(parse_address("::ffff:10.0.0.9").unwrap().to_string(), "10.0.0.9");
         assert_eq!(parse_address("10.0.0.9/99"), None);
         assert_eq!(parse_address(""), None);
     }

@@ -101,13 +101,8 @@ impl Registerer for Registry {
     ) -> Result<(), RegistryError> {
         check_name(name)?;
         let mut drivers = self.write();
-        if drivers
-            .get(name)
-            .is_some_and(|present| present.driver.is_built_in())
-        {
-            return Err(RegistryError::BuiltIn {
-                name: name.to_owned(),
-            });
+        if drivers.get(name).is_some_and(|present| present.driver.is_built_in()) {
+            return Err(RegistryError::BuiltIn { name: name.to_owned() });
         }
         drivers.insert(name.to_owned(), Registered { driver, capability });
         Ok(())
@@ -122,18 +117,12 @@ fn check_name(name: &str) -> Result<(), RegistryError> {
         "it is longer than 255 bytes"
     } else if name.chars().any(|c| c.is_control() || c.is_whitespace()) {
         "it has control characters or spaces"
-    } else if name
-        .split('/')
-        .any(|part| part.is_empty() || part == "." || part == "..")
-    {
+    } else if name.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
         "it is not a plain path"
     } else {
         return Ok(());
     };
-    Err(RegistryError::InvalidName {
-        name: name.to_owned(),
-        reason,
-    })
+    Err(RegistryError::InvalidName { name: name.to_owned(), reason })
 }
 
 #[cfg(test)]
@@ -150,27 +139,13 @@ mod tests {
     #[test]
     fn built_in_names_stay_and_remote_ones_give_way() {
         let registry = Registry::new();
-        registry
-            .register_ipam_driver("null", Arc::new(NullIpam))
-            .unwrap();
+        registry.register_ipam_driver("null", Arc::new(NullIpam)).unwrap();
         let refused = registry.register_ipam_driver("null", remote());
-        assert_eq!(
-            refused,
-            Err(RegistryError::BuiltIn {
-                name: "null".into()
-            })
-        );
+        assert_eq!(refused, Err(RegistryError::BuiltIn { name: "null".into() }));
 
-        registry
-            .register_ipam_driver("berth:latest", remote())
-            .unwrap();
-        let replay = Capability {
-            requires_request_replay: true,
-            ..Capability::default()
-        };
-        registry
-            .register_ipam_driver_with_capabilities("berth:latest", remote(), replay)
-            .unwrap();
+        registry.register_ipam_driver("berth:latest", remote()).unwrap();
+        let replay = Capability { requires_request_replay: true, ..Capability::default() };
+        registry.register_ipam_driver_with_capabilities("berth:latest", remote(), replay).unwrap();
         assert_eq!(registry.get("berth:latest").unwrap().capability, replay);
         assert!(registry.get("berth").is_none());
     }
@@ -193,38 +168,18 @@ mod tests {
     fn odd_names_are_refused() {
         let registry = Registry::new();
         let long = "n".repeat(NAME_BYTES_MAX + 1);
-        for name in [
-            "",
-            " ",
-            "a b",
-            "a\0b",
-            "../a",
-            "/a",
-            "a//b",
-            "a/..",
-            long.as_str(),
-        ] {
-            assert!(
-                registry.register_ipam_driver(name, remote()).is_err(),
-                "{name:?}"
-            );
+        for name in ["", " ", "a b", "a\0b", "../a", "/a", "a//b", "a/..", long.as_str()] {
+            assert!(registry.register_ipam_driver(name, remote()).is_err(), "{name:?}");
         }
-        registry
-            .register_ipam_driver("vendor/driver:1.0", remote())
-            .unwrap();
+        registry.register_ipam_driver("vendor/driver:1.0", remote()).unwrap();
     }
 
     #[tokio::test]
     async fn a_registered_driver_can_be_called() {
         let registry = Registry::new();
-        registry
-            .register_ipam_driver("null", Arc::new(NullIpam))
-            .unwrap();
+        registry.register_ipam_driver("null", Arc::new(NullIpam)).unwrap();
         let driver = registry.get("null").unwrap().driver;
-        let spaces = driver
-            .default_address_spaces(&RequestContext::in_process())
-            .await
-            .unwrap();
+        let spaces = driver.default_address_spaces(&RequestContext::in_process()).await.unwrap();
         assert_eq!(spaces.local, "null");
     }
 }

@@ -44,11 +44,7 @@ impl RemoteIpam {
     /// A client of the plugin at this socket. Nothing is sent yet.
     pub fn new(socket: impl AsRef<Path>) -> Self {
         let client = HttpClient::new(socket.as_ref());
-        Self {
-            client,
-            retry: RetryPolicy::default(),
-            timeout: None,
-        }
+        Self { client, retry: RetryPolicy::default(), timeout: None }
     }
 
     /// Repeats calls by this policy.
@@ -122,9 +118,7 @@ impl RemoteIpam {
         let attempt = self.client.post(method, body);
         match self.timeout {
             None => attempt.await,
-            Some(limit) => timeout(limit, attempt)
-                .await
-                .unwrap_or(Err(TransportError::TimedOut)),
+            Some(limit) => timeout(limit, attempt).await.unwrap_or(Err(TransportError::TimedOut)),
         }
     }
 }
@@ -133,10 +127,7 @@ impl RemoteIpam {
 fn read(method: &str, answer: &HttpAnswer) -> Result<Fields> {
     if answer.status != 200 {
         let fields = Fields::of_answer(&answer.body);
-        let text = fields
-            .as_ref()
-            .ok()
-            .and_then(|fields| fields.string("Err").ok());
+        let text = fields.as_ref().ok().and_then(|fields| fields.string("Err").ok());
         let whole = String::from_utf8_lossy(&answer.body);
         let text = text.filter(|text| !text.is_empty()).unwrap_or(&whole);
         return Err(IpamError::from_answer(answer.status, text));
@@ -167,10 +158,7 @@ impl Ipam for RemoteIpam {
     async fn default_address_spaces(&self, _context: &RequestContext) -> Result<AddressSpaces> {
         let answer = self.call(GET_DEFAULT_ADDRESS_SPACES, None).await?;
         let local = answer.string("LocalDefaultAddressSpace")?;
-        Ok(AddressSpaces::new(
-            local,
-            answer.string("GlobalDefaultAddressSpace")?,
-        ))
+        Ok(AddressSpaces::new(local, answer.string("GlobalDefaultAddressSpace")?))
     }
 
     async fn request_pool(
@@ -178,22 +166,16 @@ impl Ipam for RemoteIpam {
         _context: &RequestContext,
         request: PoolRequest,
     ) -> Result<AllocatedPool> {
-        let answer = self
-            .call(REQUEST_POOL, Some(wire::of_pool_request(&request)))
-            .await?;
+        let answer = self.call(REQUEST_POOL, Some(wire::of_pool_request(&request))).await?;
         let prefix = answer.string("Pool")?;
         let pool = parse_prefix(prefix).ok_or_else(|| wrong_answer("the pool", prefix))?;
         let id = answer.string("PoolID")?;
         let id = PoolId::new(id).map_err(|_| wrong_answer("the pool id", id))?;
-        Ok(AllocatedPool {
-            data: answer.strings("Data")?,
-            ..AllocatedPool::new(id, pool)
-        })
+        Ok(AllocatedPool { data: answer.strings("Data")?, ..AllocatedPool::new(id, pool) })
     }
 
     async fn release_pool(&self, _context: &RequestContext, pool_id: PoolId) -> Result<()> {
-        self.call(RELEASE_POOL, Some(json!({ "PoolID": pool_id.as_str() })))
-            .await?;
+        self.call(RELEASE_POOL, Some(json!({ "PoolID": pool_id.as_str() }))).await?;
         Ok(())
     }
 
@@ -202,9 +184,7 @@ impl Ipam for RemoteIpam {
         _context: &RequestContext,
         request: AddressRequest,
     ) -> Result<AllocatedAddress> {
-        let answer = self
-            .call(REQUEST_ADDRESS, Some(wire::of_address_request(&request)))
-            .await?;
+        let answer = self.call(REQUEST_ADDRESS, Some(wire::of_address_request(&request))).await?;
         let text = answer.string("Address")?;
         if text.is_empty() {
             return Err(ErrorKind::NoAddressReturned.into());

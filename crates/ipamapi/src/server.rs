@@ -56,16 +56,8 @@ impl Server {
     ) -> Result<Self, BindError> {
         let socket = PluginSocket::bind(path.as_ref(), config.socket_mode).await?;
         let calls = Arc::new(Semaphore::new(config.calls_max));
-        let service = Service {
-            driver,
-            config,
-            calls,
-            requests: AtomicU64::new(0),
-        };
-        Ok(Self {
-            socket,
-            service: Arc::new(service),
-        })
+        let service = Service { driver, config, calls, requests: AtomicU64::new(0) };
+        Ok(Self { socket, service: Arc::new(service) })
     }
 
     /// The socket's path.
@@ -110,19 +102,9 @@ async fn accept(
             Ok((stream, _)) => {
                 let peer = peer_of(&stream);
                 let delivery = Delivery::default();
-                let caller = Caller {
-                    peer,
-                    delivery,
-                    running: running.clone(),
-                };
+                let caller = Caller { peer, delivery, running: running.clone() };
                 let service = Arc::clone(service);
-                tokio::spawn(serve_connection(
-                    service,
-                    stream,
-                    caller,
-                    stopping.clone(),
-                    room,
-                ));
+                tokio::spawn(serve_connection(service, stream, caller, stopping.clone(), room));
             }
             Err(error) => {
                 tracing::error!(%error, socket = %socket.path().display(), "cannot accept");
@@ -168,13 +150,6 @@ async fn serve_connection(
 fn peer_of(stream: &UnixStream) -> Option<Peer> {
     let credentials = stream.peer_cred().ok()?;
     // The kernel says 0 for a process outside our view.
-    let pid = credentials
-        .pid()
-        .and_then(|pid| u32::try_from(pid).ok())
-        .filter(|&pid| pid > 0);
-    Some(Peer {
-        pid,
-        uid: credentials.uid(),
-        gid: credentials.gid(),
-    })
+    let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok()).filter(|&pid| pid > 0);
+    Some(Peer { pid, uid: credentials.uid(), gid: credentials.gid() })
 }

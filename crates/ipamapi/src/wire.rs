@@ -90,15 +90,8 @@ impl Fields {
     }
 
     fn field(&self, name: &str) -> &Value {
-        let folded = || {
-            self.0
-                .iter()
-                .find(|(key, _)| key.eq_ignore_ascii_case(name))
-        };
-        self.0
-            .get(name)
-            .or_else(|| folded().map(|(_, value)| value))
-            .unwrap_or(&Value::Null)
+        let folded = || self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        self.0.get(name).or_else(|| folded().map(|(_, value)| value)).unwrap_or(&Value::Null)
     }
 }
 
@@ -129,24 +122,12 @@ pub(crate) fn address_release(body: &[u8]) -> Result<AddressRelease> {
 /// The request as the engine writes it.
 pub(crate) fn of_pool_request(request: &PoolRequest) -> Value {
     let (pool, sub_pool, v6) = match request.pool {
-        PoolSpec::Automatic {
-            family,
-            prefix_len: None,
-        } => (String::new(), None, family.bits() == 128),
-        PoolSpec::Automatic {
-            family,
-            prefix_len: Some(length),
-        } => {
-            let unspecified = if family.bits() == 128 {
-                "::"
-            } else {
-                "0.0.0.0"
-            };
-            (
-                format!("{unspecified}/{length}"),
-                None,
-                family.bits() == 128,
-            )
+        PoolSpec::Automatic { family, prefix_len: None } => {
+            (String::new(), None, family.bits() == 128)
+        }
+        PoolSpec::Automatic { family, prefix_len: Some(length) } => {
+            let unspecified = if family.bits() == 128 { "::" } else { "0.0.0.0" };
+            (format!("{unspecified}/{length}"), None, family.bits() == 128)
         }
         PoolSpec::Exact { prefix, sub_pool } => (prefix.to_string(), sub_pool, false),
     };
@@ -185,10 +166,7 @@ fn of_options(options: &Options) -> Value {
     if options.is_empty() {
         return Value::Null;
     }
-    options
-        .iter()
-        .map(|(key, value)| (key.to_owned(), Value::from(value)))
-        .collect()
+    options.iter().map(|(key, value)| (key.to_owned(), Value::from(value))).collect()
 }
 
 fn parse(body: &[u8]) -> Result<Value> {
@@ -205,9 +183,7 @@ fn wrong_type(what: &str, expected: &str, found: &Value) -> IpamError {
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     };
-    IpamError::bad_request(format!(
-        "malformed request: {what} must be {expected}, not {found}"
-    ))
+    IpamError::bad_request(format!("malformed request: {what} must be {expected}, not {found}"))
 }
 
 #[cfg(test)]
@@ -231,18 +207,11 @@ mod tests {
     fn what_is_no_object_is_refused() {
         let nested = "[".repeat(100_000);
         let inside = format!(r#"{{"PoolID":"p","x":{nested}"#);
-        for body in [
-            "", "null", "[]", "1", "\"x\"", "{", "{} {}", "\u{0}", &nested, &inside,
-        ] {
+        for body in ["", "null", "[]", "1", "\"x\"", "{", "{} {}", "\u{0}", &nested, &inside] {
             let error = pool_release(body.as_bytes()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BadRequest, "{error}");
         }
-        for body in [
-            r#"{"PoolID":7}"#,
-            r#"{"PoolID":["p"]}"#,
-            r#"{"PoolID":""}"#,
-            "{}",
-        ] {
+        for body in [r#"{"PoolID":7}"#, r#"{"PoolID":["p"]}"#, r#"{"PoolID":""}"#, "{}"] {
             assert!(pool_release(body.as_bytes()).is_err(), "{body}");
         }
         assert!(address_request(br#"{"PoolID":"p","Options":{"k":1}}"#).is_err());

@@ -43,11 +43,7 @@ impl Engine {
         keep: Box<dyn Any + Send + Sync>,
         direct: bool,
     ) -> Verdict<Self> {
-        let calls_max = if direct {
-            Semaphore::MAX_PERMITS
-        } else {
-            SOCKET_CALLS_MAX
-        };
+        let calls_max = if direct { Semaphore::MAX_PERMITS } else { SOCKET_CALLS_MAX };
         let calls = Arc::new(Semaphore::new(calls_max));
         let (local, global) = (String::new(), String::new());
         let mut engine = Self {
@@ -62,10 +58,7 @@ impl Engine {
             _keep: Arc::new(keep),
         };
         engine.handshake().await?;
-        let spaces = engine
-            .driver
-            .default_address_spaces(&engine.context())
-            .await;
+        let spaces = engine.driver.default_address_spaces(&engine.context()).await;
         let spaces = spaces.map_err(|error| refused("GetDefaultAddressSpaces", &error))?;
         (engine.local, engine.global) = (spaces.local, spaces.global);
         Ok(engine)
@@ -90,13 +83,8 @@ impl Engine {
 
     /// The engine's process died and came back as a manager that leads.
     pub(crate) async fn killed(&self) -> Verdict<Self> {
-        let Profile {
-            global_replay,
-            local_replay,
-            ..
-        } = self.profile;
-        self.next(&[("global", global_replay), ("local", local_replay)])
-            .await
+        let Profile { global_replay, local_replay, .. } = self.profile;
+        self.next(&[("global", global_replay), ("local", local_replay)]).await
     }
 
     /// The engine after a new handshake, in a new process if one of the replays needs it.
@@ -107,9 +95,7 @@ impl Engine {
                 Replay::OnHandshake => {}
                 Replay::OnNewProcess if self.direct => next.incarnation = self.incarnation + 1,
                 Replay::OnNewProcess => {
-                    return Err(Stop::skipped(
-                        "through a socket the suite is always one process",
-                    ));
+                    return Err(Stop::skipped("through a socket the suite is always one process"));
                 }
                 Replay::Never => {
                     let why = format!("the driver grants no replay in the {space} space");
@@ -135,9 +121,7 @@ impl Engine {
     }
 
     pub(crate) fn usage(&self) -> Verdict<&dyn Usage> {
-        self.usage
-            .as_deref()
-            .ok_or_else(|| Stop::skipped("the driver's usage cannot be counted"))
+        self.usage.as_deref().ok_or_else(|| Stop::skipped("the driver's usage cannot be counted"))
     }
 
     /// Fails if the driver still holds something, where that can be counted.
@@ -146,9 +130,7 @@ impl Engine {
             return Ok(());
         };
         let claims = usage.claims().await;
-        ensure(claims == 0, || {
-            format!("everything was released, yet {claims} claims are left")
-        })
+        ensure(claims == 0, || format!("everything was released, yet {claims} claims are left"))
     }
 
     // Pools.
@@ -159,8 +141,7 @@ impl Engine {
     }
 
     async fn try_pool(&self, space: &str, pool: &str, sub_pool: &str) -> Result<AllocatedPool> {
-        self.ask_pool(PoolRequest::parse(space, pool, sub_pool, false)?)
-            .await
+        self.ask_pool(PoolRequest::parse(space, pool, sub_pool, false)?).await
     }
 
     /// A pool that must be given, and be the one that was asked for.
@@ -174,9 +155,7 @@ impl Engine {
         let given = self.try_pool(space, pool, sub_pool).await;
         let given = given.map_err(|error| refused(&call, &error))?;
         if let Some(asked) = crate::parse_prefix(pool).filter(|pool| !is_automatic(pool)) {
-            ensure(given.pool == asked, || {
-                format!("{call}: was given {}", given.pool)
-            })?;
+            ensure(given.pool == asked, || format!("{call}: was given {}", given.pool))?;
         }
         Ok(given)
     }
@@ -203,11 +182,7 @@ impl Engine {
     ) -> Verdict {
         let call = format!("RequestPool {space} {pool:?} {sub_pool:?}");
         let answer = self.try_pool(space, pool, sub_pool).await;
-        must_fail(
-            &call,
-            answer.map(|given| given.pool.to_string()),
-            kind.into(),
-        )
+        must_fail(&call, answer.map(|given| given.pool.to_string()), kind.into())
     }
 
     pub(crate) async fn no_pool(
@@ -238,15 +213,8 @@ impl Engine {
         options: Options,
     ) -> Result<IpNet> {
         let _turn = self.calls.acquire().await;
-        let request = AddressRequest {
-            pool_id: id.clone(),
-            address,
-            options,
-        };
-        let given = self
-            .driver
-            .request_address(&self.context(), request)
-            .await?;
+        let request = AddressRequest { pool_id: id.clone(), address, options };
+        let given = self.driver.request_address(&self.context(), request).await?;
         Ok(given.address)
     }
 
@@ -271,12 +239,7 @@ impl Engine {
         pool: &AllocatedPool,
         address: Option<IpAddr>,
     ) -> Verdict<IpAddr> {
-        self.given(
-            pool,
-            address,
-            Options::new().with(REQUEST_ADDRESS_TYPE, GATEWAY),
-        )
-        .await
+        self.given(pool, address, Options::new().with(REQUEST_ADDRESS_TYPE, GATEWAY)).await
     }
 
     /// An address that must be given: this one, if one was named, with the length of its pool.
@@ -291,18 +254,14 @@ impl Engine {
         let given = self.ask_address(&pool.id, address, options).await;
         let given = given.map_err(|error| refused(&call, &error))?;
         ensure(given.prefix_len() == pool.pool.prefix_len(), || {
-            format!(
-                "{call}: {given} does not have the length of its pool {}",
-                pool.pool
-            )
+            format!("{call}: {given} does not have the length of its pool {}", pool.pool)
         })?;
         ensure(pool.pool.contains(&given.addr()), || {
             format!("{call}: {given} is not in its pool {}", pool.pool)
         })?;
-        ensure(
-            address.is_none_or(|address| address == given.addr()),
-            || format!("{call}: was given {given}"),
-        )?;
+        ensure(address.is_none_or(|address| address == given.addr()), || {
+            format!("{call}: was given {given}")
+        })?;
         Ok(given.addr())
     }
 
@@ -314,18 +273,13 @@ impl Engine {
         kind: impl Into<Option<ErrorKind>>,
     ) -> Verdict {
         let call = format!("RequestAddress {} {}", pool.id, address.unwrap_or("any"));
-        let answer = self
-            .ask_address(&pool.id, address.map(parse), Options::new())
-            .await;
+        let answer = self.ask_address(&pool.id, address.map(parse), Options::new()).await;
         must_fail(&call, answer.map(|given| given.to_string()), kind.into())
     }
 
     pub(crate) async fn try_release(&self, id: &PoolId, address: IpAddr) -> Result<()> {
         let _turn = self.calls.acquire().await;
-        let release = AddressRelease {
-            pool_id: id.clone(),
-            address,
-        };
+        let release = AddressRelease { pool_id: id.clone(), address };
         self.driver.release_address(&self.context(), release).await
     }
 
@@ -377,14 +331,9 @@ fn refused(call: &str, error: &crate::IpamError) -> Stop {
 
 fn must_fail(call: &str, answer: Result<String>, kind: Option<ErrorKind>) -> Verdict {
     match (answer, kind) {
-        (Ok(given), _) => Err(Stop::failed(format!(
-            "{call} must be refused, but gave {given}"
-        ))),
+        (Ok(given), _) => Err(Stop::failed(format!("{call} must be refused, but gave {given}"))),
         (Err(error), Some(kind)) => ensure(error.kind() == kind, || {
-            format!(
-                "{call} must be refused with {:?}, not {error:?}",
-                kind.text()
-            )
+            format!("{call} must be refused with {:?}, not {error:?}", kind.text())
         }),
         (Err(_), None) => Ok(()),
     }

@@ -35,11 +35,7 @@ pub struct Subject {
 impl Subject {
     /// A driver that holds nothing.
     pub fn new(driver: Arc<dyn Ipam>) -> Self {
-        Self {
-            driver,
-            usage: None,
-            keep: Vec::new(),
-        }
+        Self { driver, usage: None, keep: Vec::new() }
     }
 
     /// Lets cases count what is held, which the contract has no call for.
@@ -100,11 +96,7 @@ impl Lab {
 
     /// The same with a driver of this setup.
     pub(crate) async fn engine_for(&self, setup: Setup) -> Verdict<Engine> {
-        let Subject {
-            driver,
-            usage,
-            keep,
-        } = self.subject(setup).await?;
+        let Subject { driver, usage, keep } = self.subject(setup).await?;
         let (driver, plugin) = if self.through_socket {
             let plugin = Plugin::serve(driver).await?;
             let remote: Arc<dyn Ipam> = Arc::new(plugin.client());
@@ -113,23 +105,12 @@ impl Lab {
             (driver, None)
         };
         let direct = plugin.is_none();
-        Engine::meet(
-            driver,
-            usage,
-            self.profile.clone(),
-            Box::new((plugin, keep)),
-            direct,
-        )
-        .await
+        Engine::meet(driver, usage, self.profile.clone(), Box::new((plugin, keep)), direct).await
     }
 
     /// A fresh driver behind a socket, for cases that speak bytes.
     pub(crate) async fn plugin(&self) -> Verdict<Plugin> {
-        let Subject {
-            driver,
-            usage,
-            keep,
-        } = self.subject(Setup::default()).await?;
+        let Subject { driver, usage, keep } = self.subject(Setup::default()).await?;
         let mut plugin = Plugin::serve(driver).await?;
         plugin.usage = usage;
         plugin.keep = keep;
@@ -153,19 +134,13 @@ pub(crate) struct Plugin {
 impl Plugin {
     async fn serve(driver: Arc<dyn Ipam>) -> Verdict<Self> {
         let path = fresh_path();
-        let server = Server::bind(&path, driver, ServerConfig::default())
-            .await
-            .map_err(|error| {
+        let server =
+            Server::bind(&path, driver, ServerConfig::default()).await.map_err(|error| {
                 Stop::failed(format!("cannot serve on {}: {error}", path.display()))
             })?;
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(server.serve(async move { drop(stopped.await) }));
-        Ok(Self {
-            path,
-            usage: None,
-            keep: Vec::new(),
-            _stop: stop,
-        })
+        Ok(Self { path, usage: None, keep: Vec::new(), _stop: stop })
     }
 
     /// A client that tries once.

@@ -40,11 +40,7 @@ impl Default for Profile {
     fn default() -> Self {
         /// Above any real process id.
         const PID_BASE: u32 = 1 << 30;
-        let engine = |incarnation| Peer {
-            pid: Some(PID_BASE + incarnation),
-            uid: 0,
-            gid: 0,
-        };
+        let engine = |incarnation| Peer { pid: Some(PID_BASE + incarnation), uid: 0, gid: 0 };
         Self {
             reuses_at_once: true,
             automatic_v6: false,

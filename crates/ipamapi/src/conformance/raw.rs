@@ -22,10 +22,7 @@ pub(crate) struct RawConnection {
 impl RawConnection {
     pub(crate) async fn open(path: &Path) -> Verdict<Self> {
         let stream = UnixStream::connect(path).await?;
-        Ok(Self {
-            stream,
-            received: Vec::new(),
-        })
+        Ok(Self { stream, received: Vec::new() })
     }
 
     /// Sends a request as older engines do: an empty `Host`, no content type.
@@ -42,9 +39,7 @@ impl RawConnection {
     /// Status and body of the next answer.
     pub(crate) async fn answer(&mut self) -> Verdict<(u16, Value)> {
         let parsed = timeout(ANSWER_DEADLINE, self.read_answer());
-        parsed
-            .await
-            .map_err(|_| Stop::failed("no answer in time"))?
+        parsed.await.map_err(|_| Stop::failed("no answer in time"))?
     }
 
     pub(crate) async fn call(&mut self, method: &str, body: &str) -> Verdict<(u16, Value)> {
@@ -59,9 +54,7 @@ impl RawConnection {
                 return Ok(answer);
             }
             if self.stream.read_buf(&mut self.received).await? == 0 {
-                return Err(Stop::failed(
-                    "the connection was closed instead of an answer",
-                ));
+                return Err(Stop::failed("the connection was closed instead of an answer"));
             }
         }
     }
@@ -70,19 +63,13 @@ impl RawConnection {
 /// An answer and its length in bytes, once it is whole.
 fn parse(received: &[u8]) -> Verdict<Option<((u16, Value), usize)>> {
     const HEAD_END: &[u8] = b"\r\n\r\n";
-    let head_end = received
-        .windows(HEAD_END.len())
-        .position(|window| window == HEAD_END);
+    let head_end = received.windows(HEAD_END.len()).position(|window| window == HEAD_END);
     let Some((head, rest)) = head_end.and_then(|at| received.split_at_checked(at)) else {
         return Ok(None);
     };
     let head = String::from_utf8_lossy(head);
     let odd = || Stop::failed(format!("not an answer with a length: {head}"));
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .ok_or_else(odd)?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(odd)?;
     let length: usize = head
         .lines()
         .filter_map(|line| line.split_once(':'))

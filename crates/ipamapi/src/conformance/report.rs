@@ -56,22 +56,13 @@ impl Report {
     }
 
     fn count(&self, which: impl Fn(&Outcome) -> bool) -> usize {
-        self.cases
-            .iter()
-            .filter(|case| which(&case.outcome))
-            .count()
+        self.cases.iter().filter(|case| which(&case.outcome)).count()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for CaseReport {
-            name,
-            outcome,
-            duration,
-            ..
-        } in &self.cases
-        {
+        for CaseReport { name, outcome, duration, .. } in &self.cases {
             match outcome {
                 Outcome::Passed => writeln!(f, "pass  {name} ({duration:.1?})")?,
                 Outcome::Failed(why) => writeln!(f, "FAIL  {name}: {why}")?,

@@ -20,13 +20,7 @@ impl Suite {
     /// The suite for the drivers that `factory` makes, through the trait.
     pub fn new(factory: impl Factory + 'static, profile: Profile) -> Self {
         let factory: Arc<dyn Factory> = Arc::new(factory);
-        Self {
-            lab: Lab {
-                profile,
-                through_socket: false,
-                factory,
-            },
-        }
+        Self { lab: Lab { profile, through_socket: false, factory } }
     }
 
     /// The same through a plugin server and a client, each driver on a socket of its own.
@@ -39,16 +33,12 @@ impl Suite {
     /// Runs all cases. Those that need several hosts are listed as skipped, with the reason.
     pub async fn run(&self) -> Report {
         let mut report = self.run_those(|_| true).await;
-        report.cases.extend(
-            NEEDS_A_CLUSTER
-                .iter()
-                .map(|&(number, name, why)| CaseReport {
-                    number,
-                    name,
-                    outcome: Outcome::Skipped(why.to_owned()),
-                    duration: std::time::Duration::ZERO,
-                }),
-        );
+        report.cases.extend(NEEDS_A_CLUSTER.iter().map(|&(number, name, why)| CaseReport {
+            number,
+            name,
+            outcome: Outcome::Skipped(why.to_owned()),
+            duration: std::time::Duration::ZERO,
+        }));
         report.cases.sort_by_key(|case| case.number);
         report
     }
@@ -83,11 +73,6 @@ impl Suite {
             }
         };
         let duration = started.elapsed();
-        CaseReport {
-            number: case.number,
-            name: case.name,
-            outcome,
-            duration,
-        }
+        CaseReport { number: case.number, name: case.name, outcome, duration }
     }
 }

@@ -36,19 +36,15 @@ impl From<io::Error> for Stop {
 
 /// Fails unless `condition` holds.
 pub(crate) fn ensure(condition: bool, why: impl FnOnce() -> String) -> Verdict {
-    if condition {
-        Ok(())
-    } else {
-        Err(Stop::Failed(why()))
-    }
+    if condition { Ok(()) } else { Err(Stop::Failed(why())) }
 }
 
 /// Fails unless what was found is what was expected.
 pub(crate) fn expect<T: PartialEq + fmt::Debug>(what: &str, found: T, expected: T) -> Verdict {
     match (found, expected) {
         (found, expected) if found == expected => Ok(()),
-        (found, expected) => Err(Stop::Failed(format!(
-            "{what}: expected {expected:?}, found {found:?}"
-        ))),
+        (found, expected) => {
+            Err(Stop::Failed(format!("{what}: expected {expected:?}, found {found:?}")))
+        }
     }
 }

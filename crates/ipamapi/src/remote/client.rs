@@ -51,11 +51,7 @@ pub(crate) struct HttpClient {
 impl HttpClient {
     pub(crate) fn new(path: &Path) -> Self {
         let host = HeaderValue::from_static("plugin.moby.localhost");
-        Self {
-            path: path.to_owned(),
-            host,
-            idle: Mutex::default(),
-        }
+        Self { path: path.to_owned(), host, idle: Mutex::default() }
     }
 
     /// One attempt at a call.
@@ -76,21 +72,14 @@ impl HttpClient {
             }
         }
         let mut sender = self.connect().await?;
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(TransportError::Http)?;
+        let response = sender.send_request(request).await.map_err(TransportError::Http)?;
         self.finish(sender, response).await
     }
 
     async fn connect(&self) -> Result<Sender, TransportError> {
-        let stream =
-            UnixStream::connect(&self.path)
-                .await
-                .map_err(|source| TransportError::Connect {
-                    path: self.path.clone(),
-                    source,
-                })?;
+        let stream = UnixStream::connect(&self.path)
+            .await
+            .map_err(|source| TransportError::Connect { path: self.path.clone(), source })?;
         let (sender, connection) = http1::Builder::new()
             .title_case_headers(true)
             .handshake(TokioIo::new(stream))
@@ -108,9 +97,7 @@ impl HttpClient {
         let length = HeaderValue::from(body.len());
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = hyper::Method::POST;
-        *request.uri_mut() = format!("/{method}")
-            .parse()
-            .expect("method names are plain ASCII");
+        *request.uri_mut() = format!("/{method}").parse().expect("method names are plain ASCII");
         let headers = request.headers_mut();
         headers.insert(HOST, self.host.clone());
         headers.insert(USER_AGENT, HeaderValue::from_static("Go-http-client/1.1"));
@@ -125,19 +112,14 @@ impl HttpClient {
         response: Response<Incoming>,
     ) -> Result<HttpAnswer, TransportError> {
         let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
-            .collect()
-            .await;
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(TransportError::Read)?.to_bytes();
         self.keep(sender);
         Ok(HttpAnswer { status, body })
     }
 
     fn take_idle(&self) -> Option<Sender> {
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     fn keep(&self, sender: Sender) {

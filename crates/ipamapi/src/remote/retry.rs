@@ -17,23 +17,15 @@ pub struct RetryPolicy {
 
 impl RetryPolicy {
     /// The engine's own: for 30 s (which makes five attempts in 15 s), with empty bodies.
-    pub const ENGINE: Self = Self {
-        give_up: Duration::from_secs(30),
-        empty_body: true,
-    };
+    pub const ENGINE: Self = Self { give_up: Duration::from_secs(30), empty_body: true };
 
     /// One attempt.
-    pub const NEVER: Self = Self {
-        give_up: Duration::ZERO,
-        empty_body: false,
-    };
+    pub const NEVER: Self = Self { give_up: Duration::ZERO, empty_body: false };
 
     /// How long to wait before repeating a call for the `retry`th time (from 1): 1, 2, 4, 8, 16,
     /// 30, 30 … seconds.
     pub fn pause(retry: u32) -> Duration {
-        let seconds = 1_u64
-            .checked_shl(retry.saturating_sub(1))
-            .unwrap_or(u64::MAX);
+        let seconds = 1_u64.checked_shl(retry.saturating_sub(1)).unwrap_or(u64::MAX);
         Duration::from_secs(seconds).min(PAUSE_MAX)
     }
 
@@ -48,10 +40,7 @@ impl RetryPolicy {
 impl Default for RetryPolicy {
     /// For 30 s as the engine does, but with the whole request each time.
     fn default() -> Self {
-        Self {
-            empty_body: false,
-            ..Self::ENGINE
-        }
+        Self { empty_body: false, ..Self::ENGINE }
     }
 }
 

@@ -77,18 +77,12 @@ impl Call {
             Self::RequestPool(request) => {
                 let pool = driver.request_pool(context, request).await?;
                 let body = wire::of_pool(&pool);
-                return Ok(Answer {
-                    body,
-                    given: Some(Given::Pool(pool)),
-                });
+                return Ok(Answer { body, given: Some(Given::Pool(pool)) });
             }
             Self::RequestAddress(request) => {
                 let address = driver.request_address(context, request).await?;
                 let body = wire::of_address(&address);
-                return Ok(Answer {
-                    body,
-                    given: Some(Given::Address(address)),
-                });
+                return Ok(Answer { body, given: Some(Given::Address(address)) });
             }
             Self::ReleasePool(pool_id) => {
                 driver.release_pool(context, pool_id).await?;
@@ -126,37 +120,21 @@ impl fmt::Display for Call {
             Self::RequestPool(request) => {
                 write!(f, "RequestPool space={:?} ", request.space)?;
                 match request.pool {
-                    PoolSpec::Automatic {
-                        family,
-                        prefix_len: None,
-                    } => {
+                    PoolSpec::Automatic { family, prefix_len: None } => {
                         write!(f, "pool=automatic-{family:?}")
                     }
-                    PoolSpec::Automatic {
-                        family,
-                        prefix_len: Some(length),
-                    } => {
+                    PoolSpec::Automatic { family, prefix_len: Some(length) } => {
                         write!(f, "pool=automatic-{family:?}/{length}")
                     }
-                    PoolSpec::Exact {
-                        prefix,
-                        sub_pool: None,
-                    } => write!(f, "pool={prefix}"),
-                    PoolSpec::Exact {
-                        prefix,
-                        sub_pool: Some(sub_pool),
-                    } => {
+                    PoolSpec::Exact { prefix, sub_pool: None } => write!(f, "pool={prefix}"),
+                    PoolSpec::Exact { prefix, sub_pool: Some(sub_pool) } => {
                         write!(f, "pool={prefix} sub_pool={sub_pool}")
                     }
                 }
             }
             Self::ReleasePool(pool_id) => write!(f, "ReleasePool pool={:?}", pool_id.as_str()),
             Self::RequestAddress(request) => {
-                write!(
-                    f,
-                    "RequestAddress pool={:?} address=",
-                    request.pool_id.as_str()
-                )?;
+                write!(f, "RequestAddress pool={:?} address=", request.pool_id.as_str())?;
                 match request.address {
                     Some(address) => write!(f, "{address}")?,
                     None => f.write_str("any")?,
@@ -171,11 +149,7 @@ impl fmt::Display for Call {
             }
             Self::ReleaseAddress(release) => {
                 let AddressRelease { pool_id, address } = release;
-                write!(
-                    f,
-                    "ReleaseAddress pool={:?} address={address}",
-                    pool_id.as_str()
-                )
+                write!(f, "ReleaseAddress pool={:?} address={address}", pool_id.as_str())
             }
         }
     }

@@ -23,11 +23,7 @@ pub(crate) struct Reply {
 impl Reply {
     /// An error that nobody needs to hear of but the engine.
     pub(crate) fn error(status: u16, text: &str) -> Self {
-        Self {
-            status,
-            body: wire::of_error(text),
-            receipt: None,
-        }
+        Self { status, body: wire::of_error(text), receipt: None }
     }
 }
 
@@ -52,28 +48,16 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) async fn run(self) {
-        let Self {
-            driver,
-            context,
-            call,
-            reply,
-            permit,
-            running,
-        } = self;
+        let Self { driver, context, call, reply, permit, running } = self;
         let started = Instant::now();
         let outcome = call.clone().perform(&*driver, &context).await;
         log(&call, &context, started, &outcome);
 
         let (receipt, arrival) = oneshot::channel();
         let (answer, given) = match outcome {
-            Ok(Answer { body, given }) => (
-                Reply {
-                    status: 200,
-                    body,
-                    receipt: Some(receipt),
-                },
-                given,
-            ),
+            Ok(Answer { body, given }) => {
+                (Reply { status: 200, body, receipt: Some(receipt) }, given)
+            }
             Err(error) => (Reply::from(&error), None),
         };
         let heard = reply.send(answer).is_ok();

@@ -61,10 +61,7 @@ impl Service {
     /// Reads the request, or says what is wrong with it.
     async fn read(&self, request: Request<Incoming>) -> Result<Call, Reply> {
         if request.method() != Method::POST {
-            return Err(Reply::error(
-                405,
-                "methods of a plugin are called with POST",
-            ));
+            return Err(Reply::error(405, "methods of a plugin are called with POST"));
         }
         let path = request.uri().path().to_owned();
         let method = path.strip_prefix('/').unwrap_or(&path);
@@ -72,10 +69,7 @@ impl Service {
         match Call::parse(method, &body) {
             Some(Ok(call)) => Ok(call),
             Some(Err(error)) => Err(Reply::from(&error)),
-            None => Err(Reply::error(
-                404,
-                &format!("this plugin has no method {method:?}"),
-            )),
+            None => Err(Reply::error(404, &format!("this plugin has no method {method:?}"))),
         }
     }
 
@@ -110,17 +104,7 @@ impl Service {
         let (reply, answer) = oneshot::channel();
         let driver = Arc::clone(&self.driver);
         let running = caller.running;
-        tokio::spawn(
-            Exchange {
-                driver,
-                context,
-                call,
-                reply,
-                permit,
-                running,
-            }
-            .run(),
-        );
+        tokio::spawn(Exchange { driver, context, call, reply, permit, running }.run());
         match timeout_at(deadline, answer).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(_)) => {
@@ -140,24 +124,14 @@ impl Service {
 }
 
 fn respond(reply: Reply, delivery: Delivery) -> Response<AnswerBody> {
-    let Reply {
-        status,
-        body,
-        receipt,
-    } = reply;
+    let Reply { status, body, receipt } = reply;
     let bytes = Some(Bytes::from(body.to_string()));
-    let mut response = Response::new(AnswerBody {
-        bytes,
-        receipt,
-        delivery,
-    });
+    let mut response = Response::new(AnswerBody { bytes, receipt, delivery });
     *response.status_mut() = StatusCode::from_u16(status).expect("the statuses here are valid");
     let content_type = HeaderValue::from_static(constants::CONTENT_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     if status == 405 {
-        response
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("POST"));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }
     response
 }

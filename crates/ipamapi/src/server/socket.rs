@@ -61,20 +61,13 @@ pub(crate) struct PluginSocket {
 impl PluginSocket {
     pub(crate) async fn bind(path: &Path, mode: u32) -> Result<Self, BindError> {
         if let Some(directory) = path.parent() {
-            fs::create_dir_all(directory).map_err(|source| BindError::CreateDirectory {
-                path: path.to_owned(),
-                source,
-            })?;
+            fs::create_dir_all(directory)
+                .map_err(|source| BindError::CreateDirectory { path: path.to_owned(), source })?;
         }
         remove_if_dead(path).await?;
         listen(path, mode).map_err(|source| match source.kind() {
-            ErrorKind::AddrInUse => BindError::InUse {
-                path: path.to_owned(),
-            },
-            _ => BindError::Listen {
-                path: path.to_owned(),
-                source,
-            },
+            ErrorKind::AddrInUse => BindError::InUse { path: path.to_owned() },
+            _ => BindError::Listen { path: path.to_owned(), source },
         })
     }
 
@@ -87,27 +80,16 @@ fn listen(path: &Path, mode: u32) -> io::Result<PluginSocket> {
     let listener = UnixListener::bind(path)?;
     fs::set_permissions(path, Permissions::from_mode(mode))?;
     let identity = identity(&fs::symlink_metadata(path)?);
-    Ok(PluginSocket {
-        listener,
-        file: SocketFile {
-            path: path.to_owned(),
-            identity,
-        },
-    })
+    Ok(PluginSocket { listener, file: SocketFile { path: path.to_owned(), identity } })
 }
 
 async fn remove_if_dead(path: &Path) -> Result<(), BindError> {
-    let failed = |source| BindError::Replace {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| BindError::Replace { path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
         Ok(metadata) if !metadata.file_type().is_socket() => {
-            return Err(BindError::NotASocket {
-                path: path.to_owned(),
-            });
+            return Err(BindError::NotASocket { path: path.to_owned() });
         }
         Ok(_) => {}
     }
@@ -117,9 +99,7 @@ async fn remove_if_dead(path: &Path) -> Result<(), BindError> {
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(failed(error)),
-        Ok(_) | Err(_) => Err(BindError::InUse {
-            path: path.to_owned(),
-        }),
+        Ok(_) | Err(_) => Err(BindError::InUse { path: path.to_owned() }),
     }
 }
 

@@ -51,9 +51,7 @@ impl Delivery {
 
     fn flushed(&self) {
         let mut state = self.state();
-        let State {
-            handed, written, ..
-        } = &mut *state;
+        let State { handed, written, .. } = &mut *state;
         written.append(handed);
     }
 
@@ -107,12 +105,7 @@ impl PluginStream {
     pub(crate) fn new(stream: UnixStream, delivery: Delivery, read_deadline: Duration) -> Self {
         // Who connects has something to say.
         let head = Some((delivery.heads(), Box::pin(sleep(read_deadline))));
-        Self {
-            stream,
-            delivery,
-            read_deadline,
-            head,
-        }
+        Self { stream, delivery, read_deadline, head }
     }
 
     /// Starts the clock at a head's first byte.

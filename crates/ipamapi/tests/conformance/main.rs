@@ -16,10 +16,7 @@ mod tests {
             local_replay: Replay::OnNewProcess,
             ..Profile::default()
         };
-        Suite::new(
-            move |setup| async move { Some(MemoryIpam::subject(setup, flaw)) },
-            profile,
-        )
+        Suite::new(move |setup| async move { Some(MemoryIpam::subject(setup, flaw)) }, profile)
     }
 
     fn skipped(report: &Report) -> Vec<u8> {
@@ -41,10 +38,7 @@ mod tests {
         let report = suite(None).through_socket().run().await;
         println!("{report}");
         report.assert_none_failed();
-        assert_eq!(
-            (report.passed(), skipped(&report)),
-            (40, vec![40, 41, 42, 44])
-        );
+        assert_eq!((report.passed(), skipped(&report)), (40, vec![40, 41, 42, 44]));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -82,34 +82,22 @@ impl Name {
         };
         let (space, pool, sub_pool) = match parts[..] {
             [space, address, length] => (space, prefix(address, length)?, None),
-            [space, address, length, sub_address, sub_length] => (
-                space,
-                prefix(address, length)?,
-                Some(prefix(sub_address, sub_length)?),
-            ),
+            [space, address, length, sub_address, sub_length] => {
+                (space, prefix(address, length)?, Some(prefix(sub_address, sub_length)?))
+            }
             _ => return Err(malformed()),
         };
         let (space, session) = match space.split_once('~') {
             Some((space, session)) => (space, Some(session.parse().map_err(|_| malformed())?)),
             None => (space, None),
         };
-        Ok(Self {
-            key: (space.to_owned(), pool),
-            sub_pool,
-            session,
-        })
+        Ok(Self { key: (space.to_owned(), pool), sub_pool, session })
     }
 
     fn id(&self) -> PoolId {
         let (space, pool) = &self.key;
-        let session = self
-            .session
-            .map(|session| format!("~{session}"))
-            .unwrap_or_default();
-        let sub_pool = self
-            .sub_pool
-            .map(|sub_pool| format!("/{sub_pool}"))
-            .unwrap_or_default();
+        let session = self.session.map(|session| format!("~{session}")).unwrap_or_default();
+        let sub_pool = self.sub_pool.map(|sub_pool| format!("/{sub_pool}")).unwrap_or_default();
         PoolId::new(format!("{space}{session}/{pool}{sub_pool}")).unwrap()
     }
 }
@@ -143,21 +131,13 @@ fn is_reserved(pool: &IpNet, address: IpAddr) -> bool {
 
 impl State {
     fn session(&self, space: &str) -> u64 {
-        if space == LOCAL {
-            self.local_session
-        } else {
-            self.global_session
-        }
+        if space == LOCAL { self.local_session } else { self.global_session }
     }
 
     /// The pool of a name that is claimed; nothing else can be asked about.
     fn claimed(&mut self, name: &Name) -> Result<&mut Pool> {
         let pool = self.pools.get_mut(&name.key).ok_or(UnknownPool)?;
-        if pool.claims.contains_key(&name.sub_pool) {
-            Ok(pool)
-        } else {
-            Err(UnknownPool.into())
-        }
+        if pool.claims.contains_key(&name.sub_pool) { Ok(pool) } else { Err(UnknownPool.into()) }
     }
 
     fn is_free(&self, space: &str, prefix: &IpNet) -> bool {
@@ -178,11 +158,7 @@ impl MemoryIpam {
             local_ranges = vec![range("172.17.0.0/16", 16), range("192.168.0.0/16", 20)];
         }
         local_ranges.push(range("fd00:7::/48", 64));
-        let ipam = Arc::new(Self {
-            state: Mutex::default(),
-            local_ranges,
-            flaw,
-        });
+        let ipam = Arc::new(Self { state: Mutex::default(), local_ranges, flaw });
         Subject::new(ipam.clone()).with_usage(ipam)
     }
 
@@ -200,10 +176,7 @@ impl MemoryIpam {
         let replay = !self.has(Flaw::RefusesReplay);
         let lenient = self.has(Flaw::ForgetsOverlap) || !exact;
         let free = state.is_free(&space, &prefix);
-        let present = state
-            .pools
-            .get(&name.key)
-            .and_then(|pool| pool.claims.get(&name.sub_pool));
+        let present = state.pools.get(&name.key).and_then(|pool| pool.claims.get(&name.sub_pool));
         let granted = match present {
             Some(claimed) => *claimed < session && replay,
             None => free || name.sub_pool.is_some(),
@@ -224,11 +197,7 @@ impl MemoryIpam {
             PoolSpec::Exact { prefix, .. } => return Ok(prefix),
         };
         let global = [range("10.0.0.0/8", 24)];
-        let ranges = if request.space == LOCAL {
-            &self.local_ranges[..]
-        } else {
-            &global
-        };
+        let ranges = if request.space == LOCAL { &self.local_ranges[..] } else { &global };
         let excluded = |prefix: &IpNet| request.exclude.iter().any(|other| overlap(other, prefix));
         let mut none = ErrorKind::InvalidPool;
         for (base, size) in ranges.iter().filter(|(base, _)| Family::of(base) == family) {
@@ -239,11 +208,7 @@ impl MemoryIpam {
             none = NoMoreSubnets;
             let step = 1_u128 << (family.bits() - size);
             let (first, last) = (number(base.network()), number(base.broadcast()));
-            let full_below = state
-                .full_below
-                .get(&(*base, size))
-                .copied()
-                .unwrap_or(first);
+            let full_below = state.full_below.get(&(*base, size)).copied().unwrap_or(first);
             let mut start = full_below;
             while start <= last {
                 let candidate = IpNet::new(address(start, family), size).unwrap();
@@ -266,9 +231,7 @@ impl MemoryIpam {
         let range = name.sub_pool.unwrap_or(prefix);
         let (first, last) = (number(range.network()), number(range.broadcast()));
         let full_below = pool.full_below.get(&range).copied().unwrap_or(first);
-        let after = pool
-            .last
-            .filter(|_| is_serial && !self.has(Flaw::IgnoresSerial));
+        let after = pool.last.filter(|_| is_serial && !self.has(Flaw::IgnoresSerial));
         let start = after.map_or(full_below, |after| (after + 1).clamp(first, last));
         let is_free = |number: &u128| {
             let address = address(*number, family);
@@ -292,11 +255,7 @@ impl MemoryIpam {
         }
         let stale = |held: &u64| Some(held) < pool.claims.get(&name.sub_pool);
         let taken = pool.held.get(&wanted).is_some_and(|held| !stale(held));
-        if taken && !self.has(Flaw::GivesTwice) {
-            Err(AddressInUse.into())
-        } else {
-            Ok(())
-        }
+        if taken && !self.has(Flaw::GivesTwice) { Err(AddressInUse.into()) } else { Ok(()) }
     }
 }
 
@@ -314,10 +273,7 @@ impl Ipam for MemoryIpam {
             state.local_session += 1;
             state.process = process;
         }
-        Ok(Capability {
-            requires_mac_address: false,
-            requires_request_replay: true,
-        })
+        Ok(Capability { requires_mac_address: false, requires_request_replay: true })
     }
 
     async fn default_address_spaces(&self, _: &RequestContext) -> Result<AddressSpaces> {
@@ -331,11 +287,7 @@ impl Ipam for MemoryIpam {
     ) -> Result<AllocatedPool> {
         let named = |prefix, sub_pool| {
             let key = (request.space.clone(), prefix);
-            Name {
-                key,
-                sub_pool,
-                session: None,
-            }
+            Name { key, sub_pool, session: None }
         };
         if let PoolSpec::Exact { prefix, sub_pool } = request.pool {
             return self.claim(&mut self.state(), named(prefix, sub_pool), true);
@@ -355,11 +307,7 @@ impl Ipam for MemoryIpam {
         let mut state = self.state();
         let pool = state.claimed(&name)?;
         if name.session
-            < pool
-                .claims
-                .get(&name.sub_pool)
-                .copied()
-                .filter(|_| name.session.is_some())
+            < pool.claims.get(&name.sub_pool).copied().filter(|_| name.session.is_some())
         {
             return Ok(()); // Claimed anew since.
         }
@@ -437,8 +385,7 @@ impl Ipam for MemoryIpam {
             }
             Undelivered::Address { request, given } if request.address.is_none() => {
                 let (pool_id, address) = (request.pool_id, given.address.addr());
-                self.release_address(context, AddressRelease { pool_id, address })
-                    .await
+                self.release_address(context, AddressRelease { pool_id, address }).await
             }
             _ => Ok(()),
         };
@@ -463,10 +410,6 @@ impl Usage for MemoryIpam {
 
     async fn claims(&self) -> u64 {
         let state = self.state();
-        state
-            .pools
-            .values()
-            .map(|pool| (pool.claims.len() + pool.held.len()) as u64)
-            .sum()
+        state.pools.values().map(|pool| (pool.claims.len() + pool.held.len()) as u64).sum()
     }
 }

@@ -12,10 +12,7 @@ async fn undelivered(plugin: &mut Plugin) {
     match plugin.event().await {
         Event::Undelivered(Undelivered::Address { request, given }) => {
             assert_eq!(request, AddressRequest::parse("p", "").unwrap());
-            assert_eq!(
-                (given.address.to_string().as_str(), given.mark),
-                ("10.9.0.1/16", Some(7))
-            );
+            assert_eq!((given.address.to_string().as_str(), given.mark), ("10.9.0.1/16", Some(7)));
         }
         other => panic!("expected an undelivered address, not {other:?}"),
     }
@@ -69,10 +66,7 @@ async fn a_caller_that_hangs_up_on_a_written_answer() {
         assert!(matches!(plugin.event().await, Event::Asked { .. }));
     }
     // A third request, on another connection, is answered after the second was.
-    Raw::connect(&plugin.path)
-        .await
-        .call("Plugin.Activate", "")
-        .await;
+    Raw::connect(&plugin.path).await.call("Plugin.Activate", "").await;
     drop(engine);
     undelivered(&mut plugin).await;
     plugin.no_event();
@@ -108,14 +102,7 @@ async fn refusals_are_nobodys_loss() {
     let mut engine = Raw::connect(&plugin.path).await;
     engine.post(REQUEST_ADDRESS, "").await;
     drop(engine);
-    assert_eq!(
-        Raw::connect(&plugin.path)
-            .await
-            .call("Plugin.Activate", "")
-            .await
-            .status,
-        200
-    );
+    assert_eq!(Raw::connect(&plugin.path).await.call("Plugin.Activate", "").await.status, 200);
     plugin.no_event();
     plugin.stopped().await;
 }

@@ -68,10 +68,7 @@ impl Ipam for Gate {
             PoolSpec::Exact { prefix, .. } if prefix == parse_prefix("10.66.0.0/16").unwrap() => {
                 Err(ErrorKind::PoolOverlap.because("by the other one"))
             }
-            _ => Ok(AllocatedPool::new(
-                PoolId::new("p")?,
-                parse_prefix("10.9.0.0/16").unwrap(),
-            )),
+            _ => Ok(AllocatedPool::new(PoolId::new("p")?, parse_prefix("10.9.0.0/16").unwrap())),
         }
     }
 
@@ -86,12 +83,8 @@ impl Ipam for Gate {
         request: AddressRequest,
     ) -> Result<AllocatedAddress> {
         self.change();
-        self.tell(Event::Asked {
-            peer: context.peer().and_then(|peer| peer.pid),
-        });
-        let sabotage = request
-            .address
-            .is_some_and(|address| address.to_string() == "10.9.6.6");
+        self.tell(Event::Asked { peer: context.peer().and_then(|peer| peer.pid) });
+        let sabotage = request.address.is_some_and(|address| address.to_string() == "10.9.6.6");
         assert!(!sabotage, "asked to panic");
         let opened = tokio::select! {
             opened = self.open.acquire() => opened,
@@ -130,29 +123,15 @@ impl Plugin {
         let path = directory.path().join("plugins/gate.sock");
         let (sender, events) = mpsc::unbounded_channel();
         let open = Semaphore::new(0);
-        let gate = Arc::new(Gate {
-            open,
-            events: sender,
-            changes: AtomicUsize::new(0),
-        });
+        let gate = Arc::new(Gate { open, events: sender, changes: AtomicUsize::new(0) });
         let server = Server::bind(&path, gate.clone(), config).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(server.serve(async move { drop(stopped.await) }));
-        Self {
-            gate,
-            path,
-            events,
-            stop: Some(stop),
-            serving,
-            _directory: directory,
-        }
+        Self { gate, path, events, stop: Some(stop), serving, _directory: directory }
     }
 
     pub(crate) async fn event(&mut self) -> Event {
-        timeout(LONG, self.events.recv())
-            .await
-            .expect("an event")
-            .expect("the driver lives")
+        timeout(LONG, self.events.recv()).await.expect("an event").expect("the driver lives")
     }
 
     pub(crate) fn next_event(&mut self) -> Option<Event> {
@@ -171,10 +150,7 @@ impl Plugin {
     /// Stops the server and waits until it did what was under way.
     pub(crate) async fn drained(&mut self) {
         self.stop();
-        timeout(LONG, &mut self.serving)
-            .await
-            .expect("it stops")
-            .unwrap();
+        timeout(LONG, &mut self.serving).await.expect("it stops").unwrap();
     }
 
     pub(crate) async fn stopped(mut self) {

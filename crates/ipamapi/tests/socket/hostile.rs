@@ -70,12 +70,7 @@ async fn fields_of_the_wrong_type() {
         r#"{"PoolID":"p","AddressSpace":"s","Options":"k=v"}"#,
     ];
     all_refused(&[CHANGING[0], CHANGING[2]], &options, 400).await;
-    all_refused(
-        &CHANGING[..1],
-        &[r#"{"AddressSpace":"s","V6":"true"}"#],
-        400,
-    )
-    .await;
+    all_refused(&CHANGING[..1], &[r#"{"AddressSpace":"s","V6":"true"}"#], 400).await;
 }
 
 #[tokio::test]
@@ -120,12 +115,8 @@ async fn addresses_that_are_none() {
     ];
     all_refused(&CHANGING[2..], &bodies, 400).await;
     // For any address one asks; releasing needs to say which.
-    all_refused(
-        &CHANGING[3..],
-        &[r#"{"PoolID":"p","Address":""}"#, r#"{"PoolID":"p"}"#],
-        400,
-    )
-    .await;
+    all_refused(&CHANGING[3..], &[r#"{"PoolID":"p","Address":""}"#, r#"{"PoolID":"p"}"#], 400)
+        .await;
 }
 
 #[tokio::test]
@@ -151,21 +142,10 @@ async fn http_that_is_none() {
         client.send(bytes.as_bytes()).await;
         assert_eq!(client.answer().await.status, 405);
     }
-    for bytes in [
-        "\0\0\0\0\r\n\r\n",
-        "nonsense\r\n\r\n",
-        "POST / HTTP/9.9\r\n\r\n",
-    ] {
+    for bytes in ["\0\0\0\0\r\n\r\n", "nonsense\r\n\r\n", "POST / HTTP/9.9\r\n\r\n"] {
         let mut client = Raw::connect(&plugin.path).await;
         client.send(bytes.as_bytes()).await;
         assert_eq!(client.answer().await.status, 400, "{bytes:?}");
     }
-    assert_eq!(
-        Raw::connect(&plugin.path)
-            .await
-            .call("Plugin.Activate", "")
-            .await
-            .status,
-        200
-    );
+    assert_eq!(Raw::connect(&plugin.path).await.call("Plugin.Activate", "").await.status, 200);
 }

@@ -25,10 +25,7 @@ async fn the_handshake_takes_empty_bodies() {
     ] {
         let answer = engine.call(method, "").await;
         assert_eq!((answer.status, answer.json()), (200, expected), "{method}");
-        assert_eq!(
-            header(&answer.head, "content-length").unwrap(),
-            answer.body.len().to_string()
-        );
+        assert_eq!(header(&answer.head, "content-length").unwrap(), answer.body.len().to_string());
     }
 }
 
@@ -46,15 +43,9 @@ async fn every_host_is_accepted() {
         let body = r#"{"PoolID":"p"}"#;
         let length = body.len();
         let head = format!("POST /IpamDriver.ReleasePool HTTP/1.1\r\n{host}");
-        engine
-            .send(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes())
-            .await;
+        engine.send(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes()).await;
         let answer = engine.answer().await;
-        assert_eq!(
-            (answer.status, answer.body.as_slice()),
-            (200, b"{}".as_slice()),
-            "{host:?}"
-        );
+        assert_eq!((answer.status, answer.body.as_slice()), (200, b"{}".as_slice()), "{host:?}");
     }
 }
 
@@ -66,22 +57,13 @@ async fn connections_are_kept_and_releases_answer_an_empty_object() {
     for _ in 0..3 {
         let pool = r#"{"AddressSpace":"cl","Pool":"","SubPool":"","Options":{},"V6":false}"#;
         let answer = engine.call("IpamDriver.RequestPool", pool).await;
-        assert_eq!(
-            answer.json(),
-            json!({"PoolID": "p", "Pool": "10.9.0.0/16", "Data": {}})
-        );
+        assert_eq!(answer.json(), json!({"PoolID": "p", "Pool": "10.9.0.0/16", "Data": {}}));
         let answer = engine.call("IpamDriver.RequestAddress", ANY_ADDRESS).await;
         assert_eq!(answer.json(), json!({"Address": "10.9.0.1/16", "Data": {}}));
         let release = r#"{"PoolID":"p","Address":"10.9.0.1"}"#;
-        assert_eq!(
-            engine.call("IpamDriver.ReleaseAddress", release).await.body,
-            b"{}"
-        );
+        assert_eq!(engine.call("IpamDriver.ReleaseAddress", release).await.body, b"{}");
         let release = r#"{"PoolID":"p"}"#;
-        assert_eq!(
-            engine.call("IpamDriver.ReleasePool", release).await.body,
-            b"{}"
-        );
+        assert_eq!(engine.call("IpamDriver.ReleasePool", release).await.body, b"{}");
     }
 }
 
@@ -122,14 +104,6 @@ async fn errors_come_in_both_forms_with_the_well_known_words_first() {
 async fn the_driver_knows_its_caller() {
     let mut plugin = Plugin::start(ServerConfig::default()).await;
     plugin.gate.open();
-    Raw::connect(&plugin.path)
-        .await
-        .call("IpamDriver.RequestAddress", ANY_ADDRESS)
-        .await;
-    assert_eq!(
-        plugin.event().await,
-        Event::Asked {
-            peer: Some(std::process::id())
-        }
-    );
+    Raw::connect(&plugin.path).await.call("IpamDriver.RequestAddress", ANY_ADDRESS).await;
+    assert_eq!(plugin.event().await, Event::Asked { peer: Some(std::process::id()) });
 }

@@ -38,10 +38,7 @@ impl Answer {
 
 impl Raw {
     pub(crate) async fn connect(path: &Path) -> Self {
-        Self {
-            stream: UnixStream::connect(path).await.unwrap(),
-            received: Vec::new(),
-        }
+        Self { stream: UnixStream::connect(path).await.unwrap(), received: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
@@ -59,9 +56,7 @@ impl Raw {
     }
 
     pub(crate) async fn answer(&mut self) -> Answer {
-        self.try_answer()
-            .await
-            .expect("an answer, not the end of the connection")
+        self.try_answer().await.expect("an answer, not the end of the connection")
     }
 
     /// `None` if the server closed the connection.
@@ -70,8 +65,7 @@ impl Raw {
         let head = String::from_utf8(self.received[..head_end].to_vec()).unwrap();
         let length = header(&head, "content-length").map_or(0, |value| value.parse().unwrap());
         let total = head_end + 4 + length;
-        self.read_until(|bytes| (bytes.len() >= total).then_some(total))
-            .await?;
+        self.read_until(|bytes| (bytes.len() >= total).then_some(total)).await?;
         let body = self.received[head_end + 4..total].to_vec();
         self.received.drain(..total);
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();

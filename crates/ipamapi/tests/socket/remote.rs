@@ -35,17 +35,11 @@ impl Scripted {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut request = vec![0; 4096];
                 let length = stream.read(&mut request).await.unwrap();
-                sender
-                    .send(String::from_utf8_lossy(&request[..length]).into_owned())
-                    .unwrap();
+                sender.send(String::from_utf8_lossy(&request[..length]).into_owned()).unwrap();
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
         });
-        Self {
-            path,
-            requests,
-            _directory: directory,
-        }
+        Self { path, requests, _directory: directory }
     }
 
     fn answering(status: u16, body: &str) -> Self {
@@ -54,10 +48,7 @@ impl Scripted {
 }
 
 fn http(status: u16, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
+    format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
 fn client(path: &Path) -> RemoteIpam {
@@ -66,9 +57,7 @@ fn client(path: &Path) -> RemoteIpam {
 
 async fn release(remote: &RemoteIpam) -> Result<(), IpamError> {
     let pool_id = PoolId::new("p").unwrap();
-    remote
-        .release_pool(&RequestContext::in_process(), pool_id)
-        .await
+    remote.release_pool(&RequestContext::in_process(), pool_id).await
 }
 
 #[tokio::test]
@@ -97,14 +86,8 @@ async fn requests_are_the_engines_byte_for_byte() {
 async fn handshakes_have_no_body() {
     let mut plugin = Scripted::answering(200, r#"{"requiresmacaddress":true,"Later":1}"#);
     let remote = client(&plugin.path).with_host("").unwrap();
-    let capability = remote
-        .capability(&RequestContext::in_process())
-        .await
-        .unwrap();
-    let expected = Capability {
-        requires_mac_address: true,
-        requires_request_replay: false,
-    };
+    let capability = remote.capability(&RequestContext::in_process()).await.unwrap();
+    let expected = Capability { requires_mac_address: true, requires_request_replay: false };
     assert_eq!(capability, expected);
     let request = plugin.requests.recv().await.unwrap();
     assert!(request.ends_with("\r\n\r\n"), "{request}");
@@ -115,26 +98,11 @@ async fn handshakes_have_no_body() {
 #[tokio::test]
 async fn both_forms_of_errors_are_understood() {
     for (status, body, kind, text) in [
-        (
-            500,
-            r#"{"Err":"Address already in use"}"#,
-            ErrorKind::AddressInUse,
-            "",
-        ),
-        (
-            200,
-            r#"{"Error":"Address already in use: c1"}"#,
-            ErrorKind::AddressInUse,
-            "c1",
-        ),
+        (500, r#"{"Err":"Address already in use"}"#, ErrorKind::AddressInUse, ""),
+        (200, r#"{"Error":"Address already in use: c1"}"#, ErrorKind::AddressInUse, "c1"),
         (503, "no leader\n", ErrorKind::Unavailable, "no leader"),
         (500, r#"{"Err":""}"#, ErrorKind::Internal, r#"{"Err":""}"#),
-        (
-            404,
-            "page not found",
-            ErrorKind::BadRequest,
-            "page not found",
-        ),
+        (404, "page not found", ErrorKind::BadRequest, "page not found"),
     ] {
         let plugin = Scripted::answering(status, body);
         let error = release(&client(&plugin.path)).await.unwrap_err();
@@ -144,19 +112,9 @@ async fn both_forms_of_errors_are_understood() {
 
 #[tokio::test]
 async fn odd_answers_are_errors_unless_they_are_null() {
-    for (body, works) in [
-        ("null", true),
-        ("{}", true),
-        ("", false),
-        ("[]", false),
-        ("x", false),
-    ] {
+    for (body, works) in [("null", true), ("{}", true), ("", false), ("[]", false), ("x", false)] {
         let plugin = Scripted::answering(200, body);
-        assert_eq!(
-            release(&client(&plugin.path)).await.is_ok(),
-            works,
-            "{body:?}"
-        );
+        assert_eq!(release(&client(&plugin.path)).await.is_ok(), works, "{body:?}");
     }
     for (body, kind) in [
         ("{}", ErrorKind::NoAddressReturned),
@@ -166,28 +124,23 @@ async fn odd_answers_are_errors_unless_they_are_null() {
         let plugin = Scripted::answering(200, body);
         let request = AddressRequest::parse("p", "").unwrap();
         let remote = client(&plugin.path);
-        let answer = remote
-            .request_address(&RequestContext::in_process(), request)
-            .await;
+        let answer = remote.request_address(&RequestContext::in_process(), request).await;
         assert_eq!(answer.unwrap_err().kind(), kind, "{body}");
     }
     for body in ["{}", r#"{"PoolID":"p"}"#, r#"{"Pool":"10.0.0.0/8"}"#] {
         let plugin = Scripted::answering(200, body);
         let request = PoolRequest::parse("s", "", "", false).unwrap();
         let remote = client(&plugin.path);
-        let answer = remote
-            .request_pool(&RequestContext::in_process(), request)
-            .await;
+        let answer = remote.request_pool(&RequestContext::in_process(), request).await;
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::Internal, "{body}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_connection_is_tried_again_with_an_empty_body_as_engines_do() {
-    for (policy, second) in [
-        (RetryPolicy::ENGINE, ""),
-        (RetryPolicy::default(), "{\"PoolID\":\"p\"}\n"),
-    ] {
+    for (policy, second) in
+        [(RetryPolicy::ENGINE, ""), (RetryPolicy::default(), "{\"PoolID\":\"p\"}\n")]
+    {
         let mut plugin = Scripted::start(vec![String::new(), http(200, "{}")]);
         let remote = RemoteIpam::new(&plugin.path).with_retry(policy);
         release(&remote).await.unwrap();
@@ -218,20 +171,10 @@ async fn our_server_and_our_client_understand_each_other() {
     assert_eq!(remote.activate().await.unwrap(), ["IpamDriver"]);
     let registry = Registry::new();
     let driver: Arc<dyn Ipam> = remote.register("gate", &registry).await.unwrap();
-    assert_eq!(
-        registry.get("gate").unwrap().capability,
-        Capability::default()
-    );
+    assert_eq!(registry.get("gate").unwrap().capability, Capability::default());
 
     let context = RequestContext::in_process();
-    assert_eq!(
-        driver
-            .default_address_spaces(&context)
-            .await
-            .unwrap()
-            .global,
-        "cg"
-    );
+    assert_eq!(driver.default_address_spaces(&context).await.unwrap().global, "cg");
     let pool = PoolRequest::parse("cl", "10.66.0.0/16", "", false).unwrap();
     let refused = driver.request_pool(&context, pool).await.unwrap_err();
     assert_eq!(refused, ErrorKind::PoolOverlap.because("by the other one"));
@@ -247,14 +190,8 @@ async fn a_timed_out_call_hangs_up() {
     let mut plugin = Plugin::start(ServerConfig::default()).await;
     let remote = client(&plugin.path).with_timeout(Duration::from_millis(50));
     let request = AddressRequest::parse("p", "").unwrap();
-    let error = remote
-        .request_address(&RequestContext::in_process(), request)
-        .await
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("did not answer in time"),
-        "{error}"
-    );
+    let error = remote.request_address(&RequestContext::in_process(), request).await.unwrap_err();
+    assert!(error.to_string().contains("did not answer in time"), "{error}");
     assert!(matches!(plugin.event().await, Event::Asked { .. }));
     assert_eq!(plugin.event().await, Event::CallerGone);
 }
@@ -268,9 +205,7 @@ async fn a_restarted_plugin_is_found_again_without_a_failure() {
     plugin.stopped().await;
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let driver = Arc::new(ipamapi::null::NullIpam);
-    let server = ipamapi::Server::bind(&path, driver, ServerConfig::default())
-        .await
-        .unwrap();
+    let server = ipamapi::Server::bind(&path, driver, ServerConfig::default()).await.unwrap();
     let serving = tokio::spawn(server.serve(std::future::pending()));
     release(&remote).await.unwrap();
     serving.abort();

@@ -24,9 +24,7 @@ impl Window {
     /// Notes an address that was given. Returns the oldest, to be released, when there are more
     /// than `size`.
     fn push(&mut self, address: IpAddr, size: usize) -> Verdict<Option<IpAddr>> {
-        ensure(self.held.insert(address), || {
-            format!("{address} was given while it was held")
-        })?;
+        ensure(self.held.insert(address), || format!("{address} was given while it was held"))?;
         self.order.push_back(address);
         if self.order.len() <= size {
             return Ok(None);
@@ -82,11 +80,7 @@ pub(crate) async fn case_20_requests_race_releases(lab: Lab) -> Verdict {
 
 pub(crate) async fn case_21_automatic_pools_in_parallel(lab: Lab) -> Verdict {
     let range: IpNet = "10.0.0.0/10".parse().expect("it is a prefix");
-    let engine = lab
-        .engine_for(Setup {
-            ranges: vec![(range, 24)],
-        })
-        .await?;
+    let engine = lab.engine_for(Setup { ranges: vec![(range, 24)] }).await?;
     let expected: BTreeSet<IpNet> = range.subnets(24).expect("24 is longer than 10").collect();
     let mut tasks = JoinSet::new();
     for _ in 0..expected.len() {
@@ -96,18 +90,13 @@ pub(crate) async fn case_21_automatic_pools_in_parallel(lab: Lab) -> Verdict {
     let given = all_of(tasks).await?;
     let pools: BTreeSet<IpNet> = given.iter().map(|given| given.pool).collect();
     expect("different pools", pools.len(), given.len())?;
-    ensure(pools == expected, || {
-        "pools were given that are not of the range".to_owned()
-    })?;
+    ensure(pools == expected, || "pools were given that are not of the range".to_owned())?;
     engine.no_pool(&engine.local, "", NoMoreSubnets).await
 }
 
 /// Which addresses are not released, by their numbers: none, the even ones, the odd ones.
-const KEEP: [fn(usize) -> bool; 3] = [
-    |_| false,
-    |number| number.is_multiple_of(2),
-    |number| !number.is_multiple_of(2),
-];
+const KEEP: [fn(usize) -> bool; 3] =
+    [|_| false, |number| number.is_multiple_of(2), |number| !number.is_multiple_of(2)];
 
 pub(crate) async fn case_22_addresses_in_parallel(lab: Lab) -> Verdict {
     for parallel in [2, 4, 8] {
@@ -131,13 +120,9 @@ async fn fill_and_refill(
     keep: fn(usize) -> bool,
 ) -> Verdict {
     let all: Vec<IpAddr> = pool.pool.hosts().collect();
-    let taken = in_parallel(
-        engine,
-        pool,
-        parallel,
-        all.clone(),
-        |engine, pool, _| async move { engine.address(&pool).await },
-    );
+    let taken = in_parallel(engine, pool, parallel, all.clone(), |engine, pool, _| async move {
+        engine.address(&pool).await
+    });
     let taken: BTreeSet<IpAddr> = taken.await?.into_values().collect();
     expect("different addresses", taken.len(), all.len())?;
 
@@ -145,35 +130,17 @@ async fn fill_and_refill(
     let (kept, released): (Vec<_>, Vec<_>) = numbered.partition(|(number, _)| keep(*number));
     let released: Vec<IpAddr> = released.into_iter().map(|(_, address)| address).collect();
     let kept: BTreeSet<IpAddr> = kept.into_iter().map(|(_, address)| address).collect();
-    in_parallel(
-        engine,
-        pool,
-        parallel,
-        released,
-        |engine, pool, address| async move { engine.release(&pool, address).await },
-    )
+    in_parallel(engine, pool, parallel, released, |engine, pool, address| async move {
+        engine.release(&pool, address).await
+    })
     .await?;
 
-    let again = in_parallel(
-        engine,
-        pool,
-        parallel,
-        all,
-        |engine, pool, address| async move {
-            let answer = engine
-                .ask_address(&pool.id, Some(address), Options::new())
-                .await;
-            Ok(answer
-                .map(|given| given.addr())
-                .map_err(|error| error.kind()))
-        },
-    );
+    let again = in_parallel(engine, pool, parallel, all, |engine, pool, address| async move {
+        let answer = engine.ask_address(&pool.id, Some(address), Options::new()).await;
+        Ok(answer.map(|given| given.addr()).map_err(|error| error.kind()))
+    });
     for (address, answer) in again.await? {
-        let expected = if kept.contains(&address) {
-            Err(AddressInUse)
-        } else {
-            Ok(address)
-        };
+        let expected = if kept.contains(&address) { Err(AddressInUse) } else { Ok(address) };
         expect(&format!("asking for {address} again"), answer, expected)?;
     }
     Ok(())
@@ -193,12 +160,7 @@ where
 {
     let mut tasks = JoinSet::new();
     for worker in 0..parallel {
-        let mine: Vec<IpAddr> = addresses
-            .iter()
-            .copied()
-            .skip(worker)
-            .step_by(parallel)
-            .collect();
+        let mine: Vec<IpAddr> = addresses.iter().copied().skip(worker).step_by(parallel).collect();
         let (engine, pool) = (engine.clone(), pool.clone());
         tasks.spawn(async move {
             let mut results = Vec::with_capacity(mine.len());

@@ -9,9 +9,7 @@ use crate::{AllocatedPool, Options};
 pub(crate) async fn case_10_a_sub_pool_drains_to_its_last_address(lab: Lab) -> Verdict {
     for options in [Options::new(), serial()] {
         let engine = lab.engine().await?;
-        let pool = engine
-            .sub_pool(&engine.local, "172.28.0.0/16", "172.28.30.0/24")
-            .await?;
+        let pool = engine.sub_pool(&engine.local, "172.28.0.0/16", "172.28.30.0/24").await?;
         drains_to(&engine, &pool, &options, 256, "172.28.30.255").await?;
         comes_back(&engine, &pool, &options, "172.28.30.97").await?;
     }
@@ -20,12 +18,8 @@ pub(crate) async fn case_10_a_sub_pool_drains_to_its_last_address(lab: Lab) -> V
 
 pub(crate) async fn case_11_nested_pools_drain_apart(lab: Lab) -> Verdict {
     let engine = lab.engine().await?;
-    engine
-        .sub_pool(&engine.local, "10.0.0.0/8", "10.0.0.0/16")
-        .await?;
-    let inner = engine
-        .sub_pool(&engine.local, "10.0.0.0/16", "10.0.0.0/24")
-        .await?;
+    engine.sub_pool(&engine.local, "10.0.0.0/8", "10.0.0.0/16").await?;
+    let inner = engine.sub_pool(&engine.local, "10.0.0.0/16", "10.0.0.0/24").await?;
     // The network address of the pool lies in the sub-pool.
     drains_to(&engine, &inner, &Options::new(), 255, "10.0.0.255").await?;
     comes_back(&engine, &inner, &Options::new(), "10.0.0.79").await
@@ -59,47 +53,29 @@ async fn comes_back(
 pub(crate) async fn case_12_dynamic_addresses_are_the_lowest_free(lab: Lab) -> Verdict {
     let engine = lab.engine().await?;
     if !engine.profile().reuses_at_once {
-        return Err(Stop::skipped(
-            "released addresses cool before they are given again",
-        ));
+        return Err(Stop::skipped("released addresses cool before they are given again"));
     }
-    let pool = engine
-        .sub_pool(&engine.local, "10.2.0.0/16", "10.2.2.0/24")
-        .await?;
+    let pool = engine.sub_pool(&engine.local, "10.2.0.0/16", "10.2.2.0/24").await?;
     engine.exact(&pool, "10.2.2.1").await?;
     expect("first", engine.address(&pool).await?, parse("10.2.2.0"))?;
     expect("second", engine.address(&pool).await?, parse("10.2.2.2"))?;
     for address in ["10.2.2.0", "10.2.2.1"] {
         engine.release(&pool, parse(address)).await?;
-        expect(
-            "after the release",
-            engine.address(&pool).await?,
-            parse(address),
-        )?;
+        expect("after the release", engine.address(&pool).await?, parse(address))?;
     }
     Ok(())
 }
 
 pub(crate) async fn case_13_serial_addresses_go_on(lab: Lab) -> Verdict {
     let engine = lab.engine().await?;
-    let pool = engine
-        .sub_pool(&engine.local, "10.2.0.0/16", "10.2.2.0/24")
-        .await?;
+    let pool = engine.sub_pool(&engine.local, "10.2.0.0/16", "10.2.2.0/24").await?;
     engine.exact(&pool, "10.2.2.1").await?;
     expect("first", engine.serial(&pool).await?, parse("10.2.2.0"))?;
     expect("second", engine.serial(&pool).await?, parse("10.2.2.2"))?;
     engine.release(&pool, parse("10.2.2.0")).await?;
-    expect(
-        "after .0 was released",
-        engine.serial(&pool).await?,
-        parse("10.2.2.3"),
-    )?;
+    expect("after .0 was released", engine.serial(&pool).await?, parse("10.2.2.3"))?;
     engine.release(&pool, parse("10.2.2.1")).await?;
-    expect(
-        "after .1 was released",
-        engine.serial(&pool).await?,
-        parse("10.2.2.4"),
-    )
+    expect("after .1 was released", engine.serial(&pool).await?, parse("10.2.2.4"))
 }
 
 pub(crate) async fn case_15_the_nth_address(lab: Lab) -> Verdict {

@@ -20,9 +20,7 @@ pub(crate) async fn case_42_a_restarted_engine_asks_again(lab: Lab) -> Verdict {
     }
     engine.release(&again, dead).await?;
     for held in [gateway, alive] {
-        engine
-            .no_address(&again, Some(&held.to_string()), AddressInUse)
-            .await?;
+        engine.no_address(&again, Some(&held.to_string()), AddressInUse).await?;
     }
     for address in [alive, gateway] {
         engine.release(&again, address).await?;
@@ -38,9 +36,7 @@ pub(crate) async fn case_43_a_late_release_frees_nothing(lab: Lab) -> Verdict {
     let address = engine.serial(&pool).await?;
 
     let successor = engine.new_leader().await?;
-    let again = successor
-        .pool(&successor.global, &pool.pool.to_string())
-        .await?;
+    let again = successor.pool(&successor.global, &pool.pool.to_string()).await?;
     successor.gateway(&again, Some(gateway)).await?;
     successor.exact(&again, &address.to_string()).await?;
     if again.id == pool.id {
@@ -49,7 +45,5 @@ pub(crate) async fn case_43_a_late_release_frees_nothing(lab: Lab) -> Verdict {
     }
     // The deposed manager does not know it yet.
     engine.release(&pool, address).await?;
-    successor
-        .no_address(&again, Some(&address.to_string()), AddressInUse)
-        .await
+    successor.no_address(&again, Some(&address.to_string()), AddressInUse).await
 }

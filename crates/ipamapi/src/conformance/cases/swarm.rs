@@ -25,9 +25,7 @@ impl Network {
 
     /// Asks for the same once more.
     async fn replay(&self, engine: &Engine) -> Verdict<Self> {
-        let pool = engine
-            .pool(&engine.global, &self.pool.pool.to_string())
-            .await?;
+        let pool = engine.pool(&engine.global, &self.pool.pool.to_string()).await?;
         let gateway = engine.gateway(&pool, Some(self.gateway)).await?;
         Ok(Self { pool, gateway })
     }
@@ -52,9 +50,7 @@ pub(crate) async fn case_34_a_gateway_outside_its_subnet(lab: Lab) -> Verdict {
     for _ in 0..2 {
         let pool = engine.pool(&engine.global, "192.168.1.0/24").await?;
         let options = Options::new().with(REQUEST_ADDRESS_TYPE, GATEWAY);
-        let answer = engine
-            .ask_address(&pool.id, Some(parse("192.168.2.1")), options)
-            .await;
+        let answer = engine.ask_address(&pool.id, Some(parse("192.168.2.1")), options).await;
         let found = answer.map_err(|error| error.kind());
         expect("the gateway 192.168.2.1", found, Err(AddressOutOfRange))?;
         engine.release_pool(&pool.id).await?;
@@ -76,28 +72,21 @@ pub(crate) async fn case_36_two_subnets_and_leftover_options(lab: Lab) -> Verdic
     let engine = lab.engine().await?;
     let first = Network::allocate(&engine).await?;
     // Swarm writes its keys into the map that the next pool request is sent with.
-    let leftover = Options::new()
-        .with(REQUEST_ADDRESS_TYPE, GATEWAY)
-        .with(SERIAL, "true")
-        .with("k", "v");
+    let leftover =
+        Options::new().with(REQUEST_ADDRESS_TYPE, GATEWAY).with(SERIAL, "true").with("k", "v");
     let request = PoolRequest::parse(&engine.global, "", "", false).expect("it is a right request");
     let second = engine.ask_pool(request.with_options(leftover)).await;
     let second = second.map_err(|error| {
         crate::conformance::Stop::failed(format!("the second subnet was refused: {error}"))
     })?;
     let gateway = engine.gateway(&second, None).await?;
-    ensure(gateway != first.gateway, || {
-        format!("{gateway} is the gateway of both subnets")
-    })
+    ensure(gateway != first.gateway, || format!("{gateway} is the gateway of both subnets"))
 }
 
 pub(crate) async fn case_37_a_new_leader_replays_a_task(lab: Lab) -> Verdict {
     let engine = lab.engine().await?;
     let network = Network::allocate(&engine).await?;
-    let (vip, task) = (
-        engine.serial(&network.pool).await?,
-        engine.serial(&network.pool).await?,
-    );
+    let (vip, task) = (engine.serial(&network.pool).await?, engine.serial(&network.pool).await?);
 
     let successor = engine.new_leader().await?;
     let again = network.replay(&successor).await?;
@@ -128,9 +117,7 @@ pub(crate) async fn case_38_a_replay_is_not_overtaken(lab: Lab) -> Verdict {
     // New tasks come before old addresses were replayed, and must get none of them.
     for _ in 0..SERVICES {
         let task = successor.serial(&again.pool).await?;
-        ensure(held.insert(task), || {
-            format!("{task} was given to a new task")
-        })?;
+        ensure(held.insert(task), || format!("{task} was given to a new task"))?;
         held.remove(&task);
     }
     held.remove(&network.gateway);

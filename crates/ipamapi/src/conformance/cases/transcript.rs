@@ -25,9 +25,7 @@ pub(crate) async fn case_39_an_engines_day(lab: Lab) -> Verdict {
     // A gateway outside the subnet: the engine gives the pool back, and nothing is left.
     let wrong = engine.sub_pool(local, "10.9.0.0/16", "10.9.5.0/24").await?;
     let options = Options::new().with(REQUEST_ADDRESS_TYPE, GATEWAY);
-    let answer = engine
-        .ask_address(&wrong.id, Some(parse("10.8.0.77")), options)
-        .await;
+    let answer = engine.ask_address(&wrong.id, Some(parse("10.8.0.77")), options).await;
     let found = answer.map_err(|error| error.kind());
     expect("the gateway 10.8.0.77", found, Err(AddressOutOfRange))?;
     engine.release_pool(&wrong.id).await?;
@@ -37,12 +35,8 @@ pub(crate) async fn case_39_an_engines_day(lab: Lab) -> Verdict {
     engine.gateway(&ranged, Some(parse("10.9.0.254"))).await?;
     engine.exact(&ranged, "10.9.5.9").await?;
     let container = engine.address(&ranged).await?;
-    let range = "10.9.5.0/24"
-        .parse::<ipnet::IpNet>()
-        .expect("it is a prefix");
-    ensure(range.contains(&container), || {
-        format!("{container} is not of the range {range}")
-    })?;
+    let range = "10.9.5.0/24".parse::<ipnet::IpNet>().expect("it is a prefix");
+    ensure(range.contains(&container), || format!("{container} is not of the range {range}"))?;
     engine.exact(&ranged, "10.9.0.50").await?;
 
     // All of it goes; the pool's gateway and auxiliary address with the pool.
@@ -53,10 +47,7 @@ pub(crate) async fn case_39_an_engines_day(lab: Lab) -> Verdict {
     engine.release(&plain, gateway).await?;
     engine.release_pool(&plain.id).await?;
     for pool in [&plain, &ranged] {
-        let again = engine
-            .try_release_pool(&pool.id)
-            .await
-            .map_err(|error| error.kind());
+        let again = engine.try_release_pool(&pool.id).await.map_err(|error| error.kind());
         expect("a second ReleasePool", again, Err(UnknownPool))?;
     }
     engine.holds_nothing().await
@@ -79,17 +70,11 @@ impl Service {
         for _ in 0..4 {
             addresses.push(manager.serial(&network).await?);
         }
-        Ok(Self {
-            network,
-            gateway,
-            addresses,
-        })
+        Ok(Self { network, gateway, addresses })
     }
 
     async fn replay(&self, manager: &Engine) -> Verdict<AllocatedPool> {
-        let network = manager
-            .pool(&manager.global, &self.network.pool.to_string())
-            .await?;
+        let network = manager.pool(&manager.global, &self.network.pool.to_string()).await?;
         manager.gateway(&network, Some(self.gateway)).await?;
         for address in &self.addresses {
             manager.given(&network, Some(*address), serial()).await?;
@@ -99,9 +84,7 @@ impl Service {
 
     /// The same subnet once more, in the local space of the host.
     async fn on_host(&self, host: &Engine) -> Verdict<AllocatedPool> {
-        let network = host
-            .pool(&host.local, &self.network.pool.to_string())
-            .await?;
+        let network = host.pool(&host.local, &self.network.pool.to_string()).await?;
         host.gateway(&network, Some(self.gateway)).await?;
         Ok(network)
     }
@@ -111,13 +94,7 @@ pub(crate) async fn case_40_a_swarms_day(lab: Lab) -> Verdict {
     let engine = lab.engine().await?;
     let service = Service::start(&engine).await?;
     let on_host = service.on_host(&engine).await?;
-    let tasks = || {
-        service
-            .addresses
-            .iter()
-            .enumerate()
-            .filter(|(number, _)| *number != 1)
-    };
+    let tasks = || service.addresses.iter().enumerate().filter(|(number, _)| *number != 1);
     for (_, address) in tasks() {
         engine.exact(&on_host, &address.to_string()).await?;
     }

@@ -39,9 +39,7 @@ impl Wire {
     /// A call that must be answered.
     async fn answered(&mut self, method: &str, body: &Value) -> Verdict<Value> {
         let (status, answer) = self.connection.call(method, &body.to_string()).await?;
-        ensure(status == 200, || {
-            format!("{method} {body} was answered {status} {answer}")
-        })?;
+        ensure(status == 200, || format!("{method} {body} was answered {status} {answer}"))?;
         Ok(answer)
     }
 
@@ -60,11 +58,7 @@ impl Wire {
     async fn refused(&mut self, method: &str, body: &str) -> Verdict {
         let (status, answer) = self.connection.call(method, body).await?;
         expect(&format!("the status of {method} {body}"), status, 400)?;
-        expect(
-            &format!("Err and Error of {method} {body}"),
-            &answer["Err"],
-            &answer["Error"],
-        )?;
+        expect(&format!("Err and Error of {method} {body}"), &answer["Err"], &answer["Error"])?;
         text(&answer, "Err").map(|_| ())
     }
 }
@@ -83,24 +77,12 @@ pub(crate) async fn case_14_incomplete_requests_are_refused(lab: Lab) -> Verdict
     let space = wire.local.clone();
     for (method, body) in [
         (REQUEST_POOL, json!({"Pool": "10.0.0.0/8"})),
-        (
-            REQUEST_POOL,
-            json!({"AddressSpace": space, "SubPool": "10.0.0.0/16"}),
-        ),
-        (
-            REQUEST_ADDRESS,
-            json!({"PoolID": "", "Address": "192.168.0.9"}),
-        ),
-        (
-            RELEASE_ADDRESS,
-            json!({"PoolID": "", "Address": "192.168.0.9"}),
-        ),
+        (REQUEST_POOL, json!({"AddressSpace": space, "SubPool": "10.0.0.0/16"})),
+        (REQUEST_ADDRESS, json!({"PoolID": "", "Address": "192.168.0.9"})),
+        (RELEASE_ADDRESS, json!({"PoolID": "", "Address": "192.168.0.9"})),
         (RELEASE_ADDRESS, json!({"PoolID": id, "Address": ""})),
         (RELEASE_POOL, json!({"PoolID": ""})),
-        (
-            REQUEST_ADDRESS,
-            json!({"PoolID": id, "Address": "192.168.1.9"}),
-        ),
+        (REQUEST_ADDRESS, json!({"PoolID": id, "Address": "192.168.1.9"})),
     ] {
         wire.refused(method, &body.to_string()).await?;
     }
@@ -115,10 +97,7 @@ pub(crate) async fn case_28_a_plugin_without_capabilities(_lab: Lab) -> Verdict 
         (
             200,
             r#"{"RequiresMACAddress":true}"#,
-            Capability {
-                requires_mac_address: true,
-                requires_request_replay: false,
-            },
+            Capability { requires_mac_address: true, requires_request_replay: false },
         ),
     ] {
         let path = fresh_path();
@@ -127,13 +106,9 @@ pub(crate) async fn case_28_a_plugin_without_capabilities(_lab: Lab) -> Verdict 
         let remote = RemoteIpam::new(&path).with_retry(RetryPolicy::NEVER);
         let driver = remote.register("white", &registry).await;
         let driver = driver.map_err(|error| Stop::failed(error.to_string()))?;
-        let capability = registry
-            .get("white")
-            .map(|registered| registered.capability);
+        let capability = registry.get("white").map(|registered| registered.capability);
         expect("the capabilities", capability, Some(expected))?;
-        let spaces = driver
-            .default_address_spaces(&RequestContext::in_process())
-            .await;
+        let spaces = driver.default_address_spaces(&RequestContext::in_process()).await;
         let spaces = spaces.map_err(|error| Stop::failed(error.to_string()))?;
         expect("the local space", spaces.local.as_str(), "white")?;
         plugin.abort();
@@ -166,9 +141,7 @@ pub(crate) async fn case_29_replies_on_the_wire(lab: Lab) -> Verdict {
     let plugin = lab.plugin().await?;
     let mut wire = Wire::open(&plugin).await?;
     let (_, automatic) = wire.pool("", "").await?;
-    ensure(crate::parse_prefix(&automatic).is_some(), || {
-        format!("{automatic} is no prefix")
-    })?;
+    ensure(crate::parse_prefix(&automatic).is_some(), || format!("{automatic} is no prefix"))?;
 
     let (id, pool) = wire.pool("10.20.0.0/16", "").await?;
     expect("Pool", pool.as_str(), "10.20.0.0/16")?;
@@ -195,18 +168,10 @@ pub(crate) async fn case_30_requests_on_the_wire(lab: Lab) -> Verdict {
     let address = wire.address(&id, "10.9.0.9").await?;
     expect("the address", address.as_str(), "10.9.0.9/16")?;
     let body = json!({"PoolID": id, "Address": "10.9.0.9/16"});
-    expect(
-        "ReleaseAddress",
-        wire.answered(RELEASE_ADDRESS, &body).await?,
-        json!({}),
-    )?;
+    expect("ReleaseAddress", wire.answered(RELEASE_ADDRESS, &body).await?, json!({}))?;
     wire.address(&id, "10.9.0.9").await?;
     let body = json!({"PoolID": id});
-    expect(
-        "ReleasePool",
-        wire.answered(RELEASE_POOL, &body).await?,
-        json!({}),
-    )
+    expect("ReleasePool", wire.answered(RELEASE_POOL, &body).await?, json!({}))
 }
 
 pub(crate) async fn case_31_a_dropped_request_leaks_nothing(lab: Lab) -> Verdict {
@@ -250,11 +215,7 @@ async fn every_address_is_left(wire: &mut Wire, any: &str, count: usize) -> Verd
 /// About the client of this library, whatever the driver.
 pub(crate) async fn case_32_backoff(_lab: Lab) -> Verdict {
     let pauses = (1..=8).map(|retry| RetryPolicy::pause(retry).as_secs());
-    expect(
-        "the pauses",
-        pauses.collect::<Vec<_>>(),
-        vec![1, 2, 4, 8, 16, 30, 30, 30],
-    )?;
+    expect("the pauses", pauses.collect::<Vec<_>>(), vec![1, 2, 4, 8, 16, 30, 30, 30])?;
     let seconds = Duration::from_secs;
     let next = |retry, elapsed| RetryPolicy::ENGINE.next(retry, seconds(elapsed));
     expect("after 7 s", next(4, 7), Some(seconds(8)))?;
