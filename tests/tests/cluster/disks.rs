@@ -28,7 +28,7 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(status.success(), "{program} {arguments:?} ended with {status}");
 }
 
-/// A small disk, there until this is dropped.
+/// A small disk, there until this is dropped: before the directory in which it is mounted.
 struct Disk(PathBuf);
 
 impl Disk {
@@ -99,7 +99,7 @@ async fn stops_alone(cluster: &mut Cluster, node: usize, load: &Load, reason: &s
 }
 
 /// With its disk mended the node comes back, and all that was acknowledged is there.
-async fn comes_back(mut cluster: Cluster, pool: &PoolId, load: Load) {
+async fn comes_back(cluster: &mut Cluster, pool: &PoolId, load: Load) {
     cluster.start_stopped();
     cluster.ready().await;
     sleep(WORK).await;
@@ -125,7 +125,7 @@ async fn a_full_disk_stops_one_node_only() {
     disk.fill();
     stops_alone(&mut cluster, 2, &load, "No space left on device").await;
     fs::remove_file(disk.filler()).unwrap();
-    comes_back(cluster, &pool, load).await;
+    comes_back(&mut cluster, &pool, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,5 +139,5 @@ async fn a_failed_sync_stops_one_node_only() {
     let strace = fail_syncs(cluster.nodes[leader].pid(), cluster.nodes[leader].dir()).await;
     stops_alone(&mut cluster, leader, &load, "Input/output error").await;
     drop(strace);
-    comes_back(cluster, &pool, load).await;
+    comes_back(&mut cluster, &pool, load).await;
 }
