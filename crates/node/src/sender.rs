@@ -11,12 +11,12 @@ use berth_allocator::{
 use berth_replication::{
     Consistency, Deadline, Ledger, LedgerError, ProposeError, ReadError, Replica,
 };
-use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// Commands whose answer may be awaited at a time: half of the answers that are kept for a client.
-const WAITING_MAX: usize = 2_048;
+/// How far numbers may run ahead of the oldest one without an answer: half of the answers that are
+/// kept for a client.
+const AHEAD_MAX: u64 = 2_048;
 
 /// Where commands are executed.
 #[derive(Clone)]
@@ -72,13 +72,21 @@ pub enum SubmitError {
     Unknown(String),
 }
 
-/// A command with its number: sent again, it gets its first answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A command with its number: sent again, it gets its first answer. Its answer is kept for it as long
+/// as the ticket lives.
 pub struct Ticket {
     incarnation: Incarnation,
     sequence: Sequence,
+    numbers: Arc<Numbers>,
     /// The command.
     pub command: Command,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.numbers.given().unheard.remove(&self.sequence.get());
+        self.numbers.heard.notify_one();
+    }
 }
 
 /// Sends commands for one client. It registers with the first.
@@ -89,16 +97,55 @@ pub struct Sender {
     address: Text,
     instance: u128,
     incarnation: tokio::sync::Mutex<Option<Incarnation>>,
-    numbers: Mutex<Numbers>,
-    /// A permit for each number that may yet wait for its answer.
-    room: Semaphore,
+    numbers: Arc<Numbers>,
 }
 
-/// Sequence numbers, and which of them still need their answer kept.
-#[derive(Debug, Default)]
+/// Gives sequence numbers.
+#[derive(Default)]
 struct Numbers {
+    given: Mutex<Given>,
+    /// Held by whoever is next to get a number, so that they come in order.
+    gate: tokio::sync::Mutex<()>,
+    /// Tells the holder of the gate that an answer was heard.
+    heard: Notify,
+}
+
+/// Which numbers were given, and which of them still need their answer kept.
+#[derive(Default)]
+struct Given {
     last: u64,
     unheard: BTreeSet<u64>,
+}
+
+impl Numbers {
+    fn given(&self) -> std::sync::MutexGuard<'_, Given> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a number may be given.
+    async fn next(&self) -> u64 {
+        let _first = self.gate.lock().await;
+        loop {
+            if let Some(number) = self.given().next() {
+                return number;
+            }
+            self.heard.notified().await;
+        }
+    }
+}
+
+impl Given {
+    /// The next number, unless it would be too far ahead.
+    fn next(&mut self) -> Option<u64> {
+        let number = self.last + 1;
+        let oldest = self.unheard.first().copied().unwrap_or(number);
+        if number - oldest >= AHEAD_MAX {
+            return None;
+        }
+        self.last = number;
+        self.unheard.insert(number);
+        Some(number)
+    }
 }
 
 impl Sender {
@@ -112,8 +159,7 @@ impl Sender {
             address,
             instance: u128::from_le_bytes(instance),
             incarnation: tokio::sync::Mutex::default(),
-            numbers: Mutex::default(),
-            room: Semaphore::new(WAITING_MAX),
+            numbers: Arc::default(),
         }
     }
 
@@ -135,27 +181,20 @@ impl Sender {
         deadline: Deadline,
     ) -> Result<Response, SubmitError> {
         let ticket = self.ticket(command, deadline).await?;
-        let outcome = self.run(&ticket, deadline).await;
-        self.heard(&ticket);
-        outcome
+        self.run(&ticket, deadline).await
     }
 
-    /// Numbers a command; waits while there are too many without an answer.
+    /// Numbers a command; waits while the oldest command without an answer is too far behind.
     pub async fn ticket(
         &self,
         command: Command,
         deadline: Deadline,
     ) -> Result<Ticket, SubmitError> {
         let incarnation = self.incarnation(deadline).await?;
-        let room = timeout(deadline.remaining(), self.room.acquire()).await;
-        let crowded = || format!("{WAITING_MAX} earlier commands have no answer yet");
-        let room = room.map_err(|_| SubmitError::NotExecuted(crowded()))?;
-        room.expect("the semaphore is never closed").forget();
-        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        numbers.last += 1;
-        let sequence = numbers.last;
-        numbers.unheard.insert(sequence);
-        Ok(Ticket { incarnation, sequence: Sequence::new(sequence), command })
+        let numbered = timeout(deadline.remaining(), self.numbers.next()).await;
+        let crowded = |_| SubmitError::NotExecuted("earlier commands have no answer yet".into());
+        let sequence = Sequence::new(numbered.map_err(crowded)?);
+        Ok(Ticket { incarnation, sequence, numbers: Arc::clone(&self.numbers), command })
     }
 
     /// Has a numbered command executed, unless it was: then its answer comes again.
@@ -186,19 +225,11 @@ impl Sender {
         }
     }
 
-    /// The answer to a ticket is no longer needed.
-    pub fn heard(&self, ticket: &Ticket) {
-        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        if numbers.unheard.remove(&ticket.sequence.get()) {
-            self.room.add_permits(1);
-        }
-    }
-
     /// No answer below this number is needed. Never more than the command's own number, and than
     /// those that still wait.
     fn heard_below(&self, sequence: Sequence) -> Sequence {
-        let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = numbers.unheard.first().copied().unwrap_or(sequence.get());
+        let given = self.numbers.given();
+        let first = given.unheard.first().copied().unwrap_or(sequence.get());
         Sequence::new(first.min(sequence.get()))
     }
 

@@ -104,10 +104,13 @@ impl Half {
     ) -> Result<Response, SubmitError> {
         let ticket = self.sender.ticket(command, deadline).await?;
         let outcome = self.sender.run(&ticket, deadline).await;
-        match (&outcome, &fate) {
-            (Err(SubmitError::Unknown(_)), _)
-            | (Err(SubmitError::NotExecuted(_)), Fate::Finish) => self.settle(ticket, fate),
-            _ => self.sender.heard(&ticket),
+        let open = match &outcome {
+            Err(SubmitError::Unknown(_)) => true,
+            Err(SubmitError::NotExecuted(_)) => matches!(fate, Fate::Finish),
+            _ => false,
+        };
+        if open {
+            self.settle(ticket, fate);
         }
         outcome
     }
@@ -116,7 +119,6 @@ impl Half {
     fn settle(self: &Arc<Self>, ticket: Ticket, fate: Fate) {
         let Ok(permit) = Arc::clone(&self.settling).try_acquire_owned() else {
             tracing::warn!(command = ?ticket.command, "too many unknown outcomes, this one is left");
-            self.sender.heard(&ticket);
             return;
         };
         let half = Arc::clone(self);
@@ -132,7 +134,6 @@ impl Half {
                     Err(_) => tokio::time::sleep(SETTLE_PAUSE).await,
                 }
             }
-            half.sender.heard(&ticket);
             drop(permit);
         });
     }
