@@ -6,105 +6,61 @@
 //! docker run --rm --network demo busybox ip address
 //! ```
 
-use std::collections::BTreeSet;
-use std::error::Error;
-use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
+use std::{collections::BTreeSet, net::IpAddr, net::Ipv4Addr, sync::Mutex};
 
-use tokio::signal;
-
-use ipamapi::ErrorKind::{
-    AddressInUse, AddressOutOfRange, NoAvailableAddresses, NoMoreSubnets, PoolOverlap, UnknownPool,
-};
-use ipamapi::{
-    AddressRelease, AddressRequest, AddressSpaces, AllocatedAddress, AllocatedPool, Ipam, PoolId,
-    PoolRequest, RequestContext, Result, Server, ServerConfig, Undelivered, async_trait,
-    ipnet::Ipv4Net,
-};
+use ipamapi::ErrorKind::{AddressInUse, NoAvailableAddresses, NoMoreSubnets, UnknownPool};
+use ipamapi::ipnet::{IpNet, Ipv4Net};
+use ipamapi::{AddressRelease, AddressRequest, AddressSpaces, AllocatedAddress, AllocatedPool};
+use ipamapi::{Ipam, PoolId, PoolRequest, RequestContext as Context, Result, async_trait};
 
 const SUBNET: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 77, 0, 0), 24);
 
 /// The addresses that are held, while there is a network.
 #[derive(Default)]
-struct OneSubnet(Mutex<Option<BTreeSet<Ipv4Addr>>>);
+struct OneSubnet(Mutex<Option<BTreeSet<IpAddr>>>);
 
 #[async_trait]
 impl Ipam for OneSubnet {
-    async fn default_address_spaces(&self, _: &RequestContext) -> Result<AddressSpaces> {
+    async fn default_address_spaces(&self, _: &Context) -> Result<AddressSpaces> {
         Ok(AddressSpaces::new("one-subnet-local", "one-subnet-global"))
     }
 
-    async fn request_pool(
-        &self,
-        _: &RequestContext,
-        request: PoolRequest,
-    ) -> Result<AllocatedPool> {
-        if !request.pool.is_automatic() {
-            return Err(PoolOverlap.because(format!("this driver only gives {SUBNET}")));
-        }
+    async fn request_pool(&self, _: &Context, request: PoolRequest) -> Result<AllocatedPool> {
         let mut held = self.0.lock().expect("no call panics");
-        if held.is_some() {
-            return Err(NoMoreSubnets.into());
+        if held.is_some() || !request.pool.is_automatic() {
+            return Err(NoMoreSubnets.because(format!("this driver gives {SUBNET}, and once")));
         }
         *held = Some(BTreeSet::new());
-        let id = PoolId::new("the-subnet")?;
-        Ok(AllocatedPool::new(id, SUBNET.into()))
+        Ok(AllocatedPool::new(PoolId::new("the-subnet")?, SUBNET.into()))
     }
 
-    async fn release_pool(&self, _: &RequestContext, _: PoolId) -> Result<()> {
-        let mut held = self.0.lock().expect("no call panics");
-        held.take().map(|_| ()).ok_or(UnknownPool.into())
+    async fn release_pool(&self, _: &Context, _: PoolId) -> Result<()> {
+        let held = self.0.lock().expect("no call panics").take();
+        held.map(|_| ()).ok_or(UnknownPool.into())
     }
 
-    async fn request_address(
-        &self,
-        _: &RequestContext,
-        request: AddressRequest,
-    ) -> Result<AllocatedAddress> {
+    async fn request_address(&self, _: &Context, ask: AddressRequest) -> Result<AllocatedAddress> {
         let mut held = self.0.lock().expect("no call panics");
         let held = held.as_mut().ok_or(UnknownPool)?;
-        let wanted = SUBNET.hosts().find(|host| match request.address {
-            Some(address) => address == *host,
-            None => !held.contains(host),
-        });
-        let host = match (wanted, request.address) {
-            (Some(host), _) => host,
-            (None, Some(_)) => return Err(AddressOutOfRange.into()),
-            (None, None) => return Err(NoAvailableAddresses.because("254 of 254 are held")),
+        let mut free = SUBNET.hosts().map(IpAddr::V4).filter(|host| !held.contains(host));
+        let host = match ask.address {
+            Some(wanted) => free.find(|host| *host == wanted).ok_or(AddressInUse)?,
+            None => free.next().ok_or(NoAvailableAddresses)?,
         };
-        if !held.insert(host) {
-            return Err(AddressInUse.into());
-        }
-        let address = Ipv4Net::new_assert(host, SUBNET.prefix_len());
-        Ok(AllocatedAddress::new(address.into()))
+        held.insert(host);
+        Ok(AllocatedAddress::new(IpNet::new_assert(host, SUBNET.prefix_len())))
     }
 
-    async fn release_address(&self, _: &RequestContext, release: AddressRelease) -> Result<()> {
+    async fn release_address(&self, _: &Context, release: AddressRelease) -> Result<()> {
         let mut held = self.0.lock().expect("no call panics");
-        let held = held.as_mut().ok_or(UnknownPool)?;
-        held.retain(|host| release.address != *host);
+        held.as_mut().ok_or(UnknownPool)?.remove(&release.address);
         Ok(())
-    }
-
-    async fn undelivered(&self, context: &RequestContext, answer: Undelivered) {
-        // A refusal means that it is gone already.
-        let _ = match answer {
-            Undelivered::Pool { given, .. } => self.release_pool(context, given.id).await,
-            Undelivered::Address { request, given } => {
-                let AddressRequest { pool_id, .. } = request;
-                let address = given.address.addr();
-                self.release_address(context, AddressRelease { pool_id, address }).await
-            }
-        };
     }
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().init();
-    let path = std::env::args().nth(1).ok_or("usage: one_subnet SOCKET")?;
-    let driver = Arc::new(OneSubnet::default());
-    let server = Server::bind(&path, driver, ServerConfig::default()).await?;
-    server.serve(async { signal::ctrl_c().await.unwrap_or_default() }).await;
-    Ok(())
+    let socket = std::env::args().nth(1).ok_or("usage: one_subnet SOCKET")?;
+    Ok(ipamapi::serve(socket, OneSubnet::default()).await?)
 }

@@ -54,8 +54,25 @@ pub trait Ipam: Send + Sync {
 
     /// Learns that the answer to a request never reached its caller, who cannot know what it was
     /// given. Engines then either give up or send an empty body, so what a dynamic request made
-    /// would be held for nobody: release it here.
-    async fn undelivered(&self, _context: &RequestContext, _answer: Undelivered) {}
+    /// would be held for nobody.
+    ///
+    /// Releases that, unless the driver does better. What was asked for explicitly stays: the
+    /// engine may ask for it again.
+    async fn undelivered(&self, context: &RequestContext, answer: Undelivered) {
+        let released = match answer {
+            Undelivered::Pool { request, given } if request.pool.is_automatic() => {
+                self.release_pool(context, given.id).await
+            }
+            Undelivered::Address { request, given } if request.address.is_none() => {
+                let (pool_id, address) = (request.pool_id, given.address.addr());
+                self.release_address(context, AddressRelease { pool_id, address }).await
+            }
+            _ => return,
+        };
+        if let Err(error) = released {
+            tracing::warn!(request = context.id(), %error, "what nobody heard of stays held");
+        }
+    }
 
     /// Whether the driver is part of the engine; such a driver cannot be replaced in a registry.
     fn is_built_in(&self) -> bool {

@@ -28,4 +28,4 @@ pub use pool::{AllocatedPool, PoolId, PoolRequest, PoolSpec};
 pub use prefix::{Family, parse_address, parse_interface, parse_prefix};
 pub use registry::{Registerer, Registry, RegistryError};
 pub use remote::RemoteIpam;
-pub use server::{Server, ServerConfig};
+pub use server::{Server, ServerConfig, serve};

@@ -8,6 +8,7 @@
 //! caller closes the connection with it unread. A caller that shuts down its sending side counts
 //! as gone.
 
+mod brief;
 mod call;
 mod config;
 mod exchange;
@@ -16,6 +17,7 @@ mod socket;
 mod stream;
 
 use std::future::Future;
+use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::UnixStream;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
@@ -39,6 +42,22 @@ pub use self::socket::BindError;
 
 /// Pause after a failed accept, which otherwise would fail again at once (no more descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves a driver at `path` until the process is interrupted or terminated (SIGINT, SIGTERM), with
+/// the default configuration: all that the `main` of a driver needs.
+pub async fn serve(path: impl AsRef<Path>, driver: impl Ipam + 'static) -> io::Result<()> {
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let server = Server::bind(path, Arc::new(driver), ServerConfig::default()).await;
+    let stop = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    server.map_err(io::Error::other)?.serve(stop).await;
+    Ok(())
+}
 
 /// A plugin server on its socket. Clients can connect as soon as it exists; they are served while
 /// [`serve`](Self::serve) runs.

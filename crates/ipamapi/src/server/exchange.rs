@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::brief::brief;
 use super::call::{Answer, Call};
 use super::stream::Receipt;
 use crate::{Ipam, IpamError, RequestContext, wire};
@@ -66,7 +67,7 @@ impl Exchange {
             && !(heard && arrival.await.is_ok())
         {
             let request = context.id();
-            tracing::warn!(request, call = %call, "the engine never got the answer");
+            tracing::warn!(request, call = brief(&call), "the engine never got the answer");
             if let Some(answer) = call.in_vain(given) {
                 driver.undelivered(&context, answer).await;
             }
@@ -84,12 +85,13 @@ fn log(
     let request = context.id();
     let peer = context.peer().map(tracing::field::display);
     let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let call = brief(call);
     match outcome {
         Ok(answer) => {
-            tracing::info!(request, peer, call = %call, answer = %answer.body, duration_us, "done");
+            tracing::info!(request, peer, call, answer = %answer.body, duration_us, "done");
         }
         Err(error) => {
-            tracing::warn!(request, peer, call = %call, %error, duration_us, "refused");
+            tracing::warn!(request, peer, call, error = brief(error), duration_us, "refused");
         }
     }
 }

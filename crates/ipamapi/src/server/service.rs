@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::ServerConfig;
+use super::brief::brief;
 use super::call::Call;
 use super::exchange::{Exchange, Reply};
 use super::stream::{Delivery, Receipt};
@@ -50,8 +51,8 @@ impl Service {
         let reply = match self.read(request).await {
             Ok(call) => self.call(caller, call).await,
             Err(refusal) => {
-                tracing::warn!(peer = ?caller.peer, status = refusal.status, error = %refusal.body,
-                    "not a call of the contract");
+                let (status, error) = (refusal.status, brief(&refusal.body));
+                tracing::warn!(peer = ?caller.peer, status, error, "not a call of the contract");
                 refusal
             }
         };
