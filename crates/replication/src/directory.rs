@@ -230,6 +230,19 @@ fn io_error(operation: &'static str, path: &Path, source: io::Error) -> Director
     DirectoryError::Io { operation, path: path.to_owned(), source }
 }
 
+/// An example of each encoding.
+#[cfg(test)]
+pub(crate) fn golden() -> String {
+    let owner = Owner {
+        cluster: ClusterId::new([7; 16]),
+        node: 2,
+        name: "b".into(),
+        instance: 5,
+        peers: BTreeMap::from([(1, 6)]),
+    };
+    crate::golden::line("data-directory", &owner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

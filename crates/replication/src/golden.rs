@@ -18,7 +18,7 @@ use crate::transport::{
 const GOLDEN: &str = include_str!("golden.txt");
 
 /// Encodes a value, checks that it comes back the same, and gives its line.
-fn line<R: Record + PartialEq + std::fmt::Debug>(name: &str, value: &R) -> String {
+pub(crate) fn line<R: Record + PartialEq + std::fmt::Debug>(name: &str, value: &R) -> String {
     let bytes = berth_codec::encode(value).unwrap();
     assert_eq!(berth_codec::decode::<R>(&bytes).unwrap(), *value);
     let hex = bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
@@ -56,6 +56,9 @@ fn on_disk() -> String {
         line("entry-batch", &entry(PayloadRecord::Batch((&b"batch"[..]).into()))),
         line("entry-membership", &entry(PayloadRecord::Membership(membership()))),
         line("snapshot-header", &header),
+        crate::ledger::golden(),
+        crate::directory::golden(),
+        crate::rocks::golden(),
     ]
     .concat()
 }

@@ -20,6 +20,8 @@ use crate::fatal::FatalError;
 use crate::rocks::StoreError;
 use crate::snapshot::SnapshotError;
 use crate::{Clock, Fatal, Fingerprint, LogIndex, NodeName};
+#[cfg(test)]
+pub(crate) use entry::golden;
 use worker::{Item, Worker};
 
 /// Commands that may wait; then callers do.

@@ -19,3 +19,5 @@ pub use error::{EntryError, StoreError};
 pub(crate) use log::RaftLog;
 pub(crate) use store::Store;
 use store::{Family, index_key};
+#[cfg(test)]
+pub(crate) use witness::golden;

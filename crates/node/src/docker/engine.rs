@@ -22,6 +22,12 @@ impl Engine {
         Some(Self { boot: boot()?, pid, started: started(pid)? })
     }
 
+    /// An example, for the encoding.
+    #[cfg(test)]
+    pub(super) fn golden() -> Self {
+        Self { boot: "6a1e".into(), pid: 4_242, started: 70_000 }
+    }
+
     /// Whether the process still runs.
     pub(super) fn lives(&self) -> bool {
         boot().as_deref() == Some(&self.boot) && started(self.pid) == Some(self.started)

@@ -156,3 +156,23 @@ async fn open(
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is on hosts' disks stays readable: a change here is a new version, or a mistake.
+    #[test]
+    fn the_encoding_is_what_it_was() {
+        let engine = Engine::golden();
+        let session =
+            Session { id: SessionId::new(1_000), engine: Some(engine), yields: true, handshake: 0 };
+        let sessions = BTreeMap::from([(SpaceName::new("LocalDefault").unwrap(), session)]);
+        let bytes = berth_codec::encode(&Kept { sessions }).unwrap();
+        let hex = bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        assert_eq!(
+            hex,
+            "0a01010c4c6f63616c44656661756c74fbe803010436613165fb9210fc7011010001023989b0"
+        );
+    }
+}

@@ -21,3 +21,10 @@ impl Record for Entry {
     const VERSION: u8 = 1;
     const LIMIT: usize = ENTRY_BYTES_MAX;
 }
+
+/// An example of each encoding.
+#[cfg(test)]
+pub(crate) fn golden() -> String {
+    let entry = Entry { index: 1_000, batch: (&b"batch"[..]).into() };
+    crate::golden::line("ledger-entry", &entry)
+}

@@ -17,7 +17,7 @@ use super::StoreError;
 const SLOTS: u64 = 2;
 const SLOT_BYTES: usize = 64;
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Round(pub(super) u64);
 
 impl Record for Round {
@@ -98,4 +98,10 @@ mod tests {
         witness.file.write_all_at(&[9; 20], offset(0)).unwrap();
         assert!(matches!(Witness::open(&path), Err(StoreError::WitnessDamaged { .. })));
     }
+}
+
+/// An example of each encoding.
+#[cfg(test)]
+pub(crate) fn golden() -> String {
+    crate::golden::line("witness", &Round(1_000))
 }
