@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use berth_tests::{PATIENCE, eventually};
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,6 +12,19 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+
+/// Runs a command in another root file system, which shares with this host what the tests share with
+/// their engine.
+const INSIDE: [&str; 6] = ["unshare", "--mount", "--propagation=slave", "sh", "-ec", INSIDE_SCRIPT];
+const INSIDE_SCRIPT: &str = "
+    mount --bind \"$0\" \"$0\"
+    mkdir -p \"$0/etc/docker\"
+    mount -t tmpfs run \"$0/run\"
+    for shared in proc sys dev tmp etc/docker; do mount --rbind \"/$shared\" \"$0/$shared\"; done
+    cd \"$0\"
+    pivot_root . mnt
+    umount --lazy /mnt
+    exec \"$@\"";
 
 /// The engine and the driver that it knows. Ends with everything it made when it is dropped.
 pub(crate) struct Engine {
@@ -22,13 +36,17 @@ pub(crate) struct Engine {
 impl Engine {
     /// A running engine that finds its IPAM driver at this plugin socket.
     pub(crate) async fn start(plugin_socket: &Path) -> Self {
-        let name = format!("berth-test-{}", std::process::id());
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("berth-test-{}-{count}", std::process::id());
         let dir = tempfile::Builder::new().prefix("berth-docker-").tempdir().unwrap();
         let mut engine = Self { name, dir, daemon: None };
         succeed("ip", &["netns", "add", &engine.name]);
         fs::create_dir_all("/etc/docker/plugins").unwrap();
         fs::write(engine.spec(), format!("unix://{}\n", plugin_socket.display())).unwrap();
         engine.begin().await;
+        let version = engine.docker(&["version", "--format", "{{.Server.Version}}"]).await;
+        println!("engine {version}");
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let script = root.join("scripts/base-image");
         let made = Command::new(script).arg("busybox").env("DOCKER_HOST", engine.host()).status();
@@ -48,8 +66,12 @@ impl Engine {
             let _ = fs::remove_file(self.dir.path().join(pid_file));
         }
         let log = fs::File::options().create(true).append(true).open(self.log()).unwrap();
+        let root = std::env::var("BERTH_TEST_ENGINE_ROOT").ok();
+        let inside = root.map(|root| INSIDE.map(str::to_owned).into_iter().chain([root]));
+        let inside: Option<Vec<String>> = inside.map(Iterator::collect);
         let daemon = Command::new("nsenter")
             .arg(format!("--net=/run/netns/{}", self.name))
+            .args(inside.iter().flatten())
             .args(["dockerd", "--host", &self.host()])
             .arg("--data-root")
             .arg(self.dir.path().join("data"))
