@@ -79,6 +79,12 @@ const fn offset(slot: u64) -> u64 {
     slot * SLOT_BYTES as u64
 }
 
+/// An example of each encoding.
+#[cfg(test)]
+pub(crate) fn golden() -> String {
+    crate::golden::line("witness", &Round(1_000))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,10 +104,4 @@ mod tests {
         witness.file.write_all_at(&[9; 20], offset(0)).unwrap();
         assert!(matches!(Witness::open(&path), Err(StoreError::WitnessDamaged { .. })));
     }
-}
-
-/// An example of each encoding.
-#[cfg(test)]
-pub(crate) fn golden() -> String {
-    crate::golden::line("witness", &Round(1_000))
 }
