@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use berth_tests::eventually;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::daemon::Engine;
 
@@ -38,9 +38,9 @@ async fn an_engine_accepts_the_example_driver() {
     assert!(!socket.exists(), "it leaves its socket");
 }
 
-async fn start(socket: &Path) -> tokio::process::Child {
-    let driver =
-        Command::new(env!("CARGO_BIN_EXE_one-subnet")).arg(socket).kill_on_drop(true).spawn();
+async fn start(socket: &Path) -> Child {
+    let mut driver = Command::new(env!("CARGO_BIN_EXE_one-subnet"));
+    let driver = driver.arg(socket).stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
     eventually("the driver's socket is there", async || socket.exists().then_some(())).await;
-    driver.unwrap()
+    driver
 }
