@@ -1,6 +1,6 @@
 # Thin by rule: what takes more than a line lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: build demo demo-down test image bench docs fmt help
+.PHONY: build demo demo-down test image plugin swarm-test bench docs fmt help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -25,6 +25,12 @@ test: ready ## everything that must hold before a change lands
 
 image: build ## the container image berth:latest, which docker-compose.yml runs
 	@scripts/image
+
+plugin: build ## the managed plugin's directory, .plugin/, for `docker plugin create`
+	@scripts/plugin
+
+swarm-test: plugin ## Swarm on three real engines in containers, all rounds (ROUNDS=5)
+	@scripts/check-swarm
 
 bench: ready ## the figures of docs/benchmarks.md
 	@scripts/bench

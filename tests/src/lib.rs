@@ -29,13 +29,22 @@ pub use raw::{RawConnection, request};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits until `look` finds what it looks for; fails, naming `what`, when that takes too long.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, look).await
+}
+
+/// The same, for what takes longer.
+pub async fn eventually_within<T>(
+    patience: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(began.elapsed() < PATIENCE, "not so after {PATIENCE:?}: {what}");
+        assert!(began.elapsed() < patience, "not so after {patience:?}: {what}");
         sleep(Duration::from_millis(50)).await;
     }
 }

@@ -158,8 +158,8 @@ impl State {
     }
 
     /// The settings of a space: cheaper than [`State::space`].
-    pub fn settings(&self, name: &SpaceName) -> Option<&SpaceSettings> {
-        Some(&self.spaces.get(name)?.settings)
+    pub fn settings(&self, name: &SpaceName) -> Result<&SpaceSettings, Rejection> {
+        Ok(&self.space_or_refuse(name)?.settings)
     }
 
     fn space_view(&self, space: &Space) -> SpaceView {

@@ -97,7 +97,7 @@ impl Driver {
         if *space == self.global_space {
             return Ok(Sharing::Exclusive);
         }
-        let look = |state: &State| state.space(space).map(|space| space.settings.sharing);
+        let look = |state: &State| state.settings(space).map(|settings| settings.sharing);
         let now = Deadline::after(Duration::ZERO);
         let read = self.global.sender.target().read(Consistency::Stale, now, look).await;
         match read.map_err(|error| IpamError::unavailable(error.to_string()))? {

@@ -42,7 +42,7 @@ pub async fn ensure(
 }
 
 async fn exists(sender: &Sender, name: &SpaceName) -> bool {
-    let look = |state: &State| state.settings(name).is_some();
+    let look = |state: &State| state.settings(name).is_ok();
     let now = Deadline::after(Duration::ZERO);
     sender.target().read(Consistency::Stale, now, look).await.unwrap_or(false)
 }

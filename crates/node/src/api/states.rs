@@ -64,7 +64,7 @@ impl Api {
 
     /// Where a space is kept, or would be.
     pub(super) fn scope_of(&self, space: &SpaceName) -> Scope {
-        let local = self.0.ledger.read(|state| state.settings(space).is_some());
+        let local = self.0.ledger.read(|state| state.settings(space).is_ok());
         if local { Scope::Local } else { Scope::Global }
     }
 

@@ -67,7 +67,7 @@ impl Api {
     pub(super) async fn problems(&self) -> Vec<String> {
         let space = &self.0.global_space;
         let deadline = Deadline::after(QUORUM_DEADLINE);
-        let look = |state: &berth_allocator::State| state.settings(space).is_some();
+        let look = |state: &berth_allocator::State| state.settings(space).is_ok();
         match self.0.replica.read(Consistency::Linearizable, deadline, look).await {
             Ok(read) if read.value => Vec::new(),
             Ok(_) => vec![format!("address space {space} is not there yet: it is being made")],
