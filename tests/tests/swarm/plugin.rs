@@ -1,0 +1,93 @@
+//! The managed plugin on one engine: set up in three commands, refused when set up wrong, and
+//! keeping its data whatever becomes of the plugin.
+
+use berth_tests::{PATIENCE, eventually_within};
+
+use crate::host::{DRIVER, Host};
+use crate::swarm::Swarm;
+
+/// Lines of the engine's log in which a refused plugin's words are looked for.
+const RECENT: &str = "60";
+
+/// A plugin as it was created, in the place of the one there, if any. What it keeps is the host's.
+async fn create_anew(host: &Host) {
+    // None may be there.
+    let _ = host.try_docker(&["plugin", "rm", "--force", DRIVER]).await;
+    host.docker(&["plugin", "create", DRIVER, &Swarm::plugin().display().to_string()]).await;
+}
+
+/// Enables a new plugin with a mistake in its settings, and looks for words about it. A new one each
+/// time: 20.10 may keep one that ended at once from ever being enabled.
+async fn refused(host: &Host, settings: &[&str], words: &str) {
+    println!("== {settings:?}");
+    create_anew(host).await;
+    host.docker(&[&["plugin", "set", DRIVER], settings].concat()).await;
+    let error = host.try_docker(&["plugin", "enable", DRIVER]).await.expect_err("a mistake");
+    let told = error.contains(words) || host.last_words(RECENT).contains(words);
+    assert!(told, "nobody said {words:?}: {error}\n{}", host.last_words(RECENT));
+}
+
+async fn subnet(host: &Host, network: &str) -> String {
+    let format = "{{(index .IPAM.Config 0).Subnet}}";
+    host.docker(&["network", "inspect", "--format", format, network]).await
+}
+
+async fn create(host: &Host, name: &str) -> Result<String, String> {
+    host.try_docker(&["network", "create", "--ipam-driver", DRIVER, name]).await
+}
+
+/// A container on the network gets an address and its gateway answers.
+async fn serves(host: &Host, network: &str) {
+    let ping = "ping -c1 -W5 $(ip route | sed -n 's/default via \\([^ ]*\\).*/\\1/p')";
+    let run = ["run", "--rm", "--network", network, "busybox", "sh", "-c", ping];
+    host.docker(&run).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_is_set_up_and_keeps_its_data() {
+    let swarm = Swarm::hosts(1).await;
+    let host = &swarm.hosts[0];
+
+    println!("== without any setting");
+    create_anew(host).await;
+    host.docker(&["plugin", "enable", DRIVER]).await;
+    create(host, "kept").await.unwrap();
+    serves(host, "kept").await;
+    let kept = subnet(host, "kept").await;
+    host.shell("test -d /var/lib/berth/raft -a -S /var/lib/berth/api.sock").await;
+    let untagged = ["network", "create", "--ipam-driver", "berth", "untagged"];
+    let error = host.try_docker(&untagged).await.expect_err("the name lacks its tag");
+    assert!(error.contains("berth"), "{error}");
+
+    println!("== disabled and enabled");
+    // The network uses the plugin.
+    host.docker(&["plugin", "disable", "--force", DRIVER]).await;
+    let error = create(host, "while-disabled").await.expect_err("no driver");
+    println!("  without it: {error}");
+    host.docker(&["plugin", "enable", DRIVER]).await;
+    serves(host, "kept").await;
+
+    println!("== the host loses power");
+    host.kill().await;
+    host.boot().await;
+    serves(host, "kept").await;
+
+    println!("== others take its place, with the same data and mistakes of their own");
+    refused(host, &["BERTH_NAME=another"], "data").await;
+    refused(host, &["BERTH_LISTEN=198.18.77.11:7100"], "--insecure").await;
+    let others = "BERTH_INITIAL_CLUSTER=h2=127.0.0.1:7100";
+    refused(host, &[others], "--initial-cluster").await;
+    refused(host, &["data.source=/nowhere"], "/nowhere").await;
+    let unknown = host.try_docker(&["plugin", "set", DRIVER, "BERTH_REALMS=a"]).await;
+    let error = unknown.expect_err("no such setting");
+    assert!(error.contains("BERTH_REALMS"), "{error}");
+
+    println!("== set right, it goes on");
+    create_anew(host).await;
+    host.docker(&["plugin", "enable", DRIVER]).await;
+    serves(host, "kept").await;
+    assert_eq!(subnet(host, "kept").await, kept);
+    // Until it has a leader, a plugin refuses only what is the cluster's.
+    eventually_within(PATIENCE, "a new network", async || create(host, "new").await.ok()).await;
+    assert_ne!(subnet(host, "new").await, kept);
+}

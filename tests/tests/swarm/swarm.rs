@@ -1,0 +1,164 @@
+//! Three managers of one Swarm, each a member of one Berth.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use berth_tests::eventually_within;
+use tempfile::TempDir;
+
+use crate::docker::outer;
+use crate::host::{DRIVER, Host};
+
+/// How long a Swarm may take: to find a manager dead, to start its tasks elsewhere.
+pub(crate) const SWARM_PATIENCE: Duration = Duration::from_secs(150);
+/// The hosts' own network. Neither Docker's default ranges nor Berth's hold it.
+const SUBNET: &str = "198.18.77.0/24";
+/// Where Swarm's own allocator takes the ingress network from: apart from Berth's ranges.
+const INGRESS: &str = "10.200.0.0/16";
+const PORT: u16 = 7100;
+/// Lines of each engine's log that are shown when a test fails.
+const LAST_WORDS: &str = "25";
+
+/// The Swarm. Everything it consists of is removed when it is dropped.
+pub(crate) struct Swarm {
+    pub(crate) hosts: Vec<Host>,
+    network: String,
+    dir: TempDir,
+}
+
+impl Swarm {
+    /// Three managers that can serve.
+    pub(crate) async fn start() -> Self {
+        let mut swarm = Self::hosts(3).await;
+        swarm.install().await;
+        swarm.join().await;
+        swarm
+    }
+
+    /// Hosts with engines, and nothing else.
+    pub(crate) async fn hosts(count: u8) -> Self {
+        let dir = tempfile::Builder::new().prefix("berth-swarm-").tempdir().unwrap();
+        let network = format!("berth-swarm-{}", std::process::id());
+        outer(&["network", "create", "--subnet", SUBNET, &network]).await;
+        let mut swarm = Self { hosts: Vec::new(), network, dir };
+        for number in 1..=count {
+            let address = IpAddr::V4(Ipv4Addr::new(198, 18, 77, 10 + number));
+            let parent = swarm.dir.path();
+            let host = Host::start(&swarm.network, &format!("h{number}"), address, parent).await;
+            swarm.hosts.push(host);
+        }
+        let images = swarm.dir.path().join("images.tar").display().to_string();
+        outer(&["save", "--output", &images, "busybox"]).await;
+        for host in &swarm.hosts {
+            host.docker(&["load", "--input", &images]).await;
+        }
+        swarm
+    }
+
+    /// The directory that `make plugin` left.
+    pub(crate) fn plugin() -> PathBuf {
+        let named = std::env::var_os("BERTH_PLUGIN").map(PathBuf::from);
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let plugin = named.unwrap_or_else(|| root.parent().unwrap().join(".plugin"));
+        assert!(
+            plugin.join("config.json").exists(),
+            "{} is not there: make plugin",
+            plugin.display()
+        );
+        plugin
+    }
+
+    async fn install(&mut self) {
+        let members: Vec<String> = self
+            .hosts
+            .iter()
+            .map(|host| format!("{}={}:{PORT}", host.name, host.address))
+            .collect();
+        let members = format!("BERTH_INITIAL_CLUSTER={}", members.join(","));
+        let plugin = Self::plugin();
+        for host in &self.hosts {
+            host.shell("umask 077 && echo 'a secret of three hosts' >/shared/secret").await;
+            let listen = format!("BERTH_LISTEN={}:{PORT}", host.address);
+            let name = format!("BERTH_NAME={}", host.name);
+            let settings = [
+                &members,
+                &listen,
+                &name,
+                "BERTH_INSECURE=true",
+                "BERTH_BOOTSTRAP_SECRET_FILE=/var/lib/secret",
+            ];
+            host.install(&plugin, &settings).await;
+        }
+        for host in &self.hosts {
+            host.ready().await;
+        }
+    }
+
+    async fn join(&mut self) {
+        let first = &self.hosts[0];
+        let advertised = first.address.to_string();
+        let init = ["swarm", "init", "--advertise-addr", &advertised];
+        first.docker(&[&init, &["--default-addr-pool", INGRESS][..]].concat()).await;
+        let token = first.docker(&["swarm", "join-token", "--quiet", "manager"]).await;
+        for host in &self.hosts[1..] {
+            let own = host.address.to_string();
+            let join = ["swarm", "join", "--advertise-addr", &own, "--token", &token];
+            host.docker(&[&join[..], &[&format!("{advertised}:2377")]].concat()).await;
+        }
+    }
+
+    /// The number of the manager that leads, in the eyes of one that has not the given number.
+    pub(crate) async fn leader(&self, but: Option<usize>) -> usize {
+        eventually_within(SWARM_PATIENCE, "a manager leads", async || {
+            let asked = self.hosts.iter().enumerate().find(|(number, _)| Some(*number) != but)?.1;
+            let format = "{{.Hostname}} {{.ManagerStatus}} {{.Status}}";
+            let nodes = asked.try_docker(&["node", "ls", "--format", format]).await.ok()?;
+            let leader = nodes.lines().find(|line| line.contains(" Leader "))?;
+            let name = leader.split(' ').next()?;
+            let number = self.hosts.iter().position(|host| host.name == name)?;
+            (Some(number) != but).then_some(number)
+        })
+        .await
+    }
+
+    /// Makes an overlay network with addresses from Berth.
+    pub(crate) async fn network(&self, manager: usize, name: &str, arguments: &[&str]) {
+        let create = ["network", "create", "--driver", "overlay", "--attachable"];
+        let driver = ["--ipam-driver", DRIVER];
+        let manager = &self.hosts[manager];
+        manager.docker(&[&create[..], &driver, arguments, &[name]].concat()).await;
+    }
+
+    /// Makes a service of tasks that wait.
+    pub(crate) async fn service(&self, manager: usize, name: &str, network: &str, tasks: usize) {
+        let replicas = tasks.to_string();
+        let create = ["service", "create", "--detach", "--no-resolve-image", "--name", name];
+        // Nobody waits for a shell that ignores signals.
+        let stop = ["--stop-signal", "KILL", "--replicas", &replicas, "--network", network];
+        let command = ["busybox", "sleep", "infinity"];
+        self.hosts[manager].docker(&[&create[..], &stop, &command].concat()).await;
+    }
+
+    /// Has a service run this many tasks.
+    pub(crate) async fn scale(&self, manager: usize, name: &str, tasks: usize) {
+        self.hosts[manager]
+            .docker(&["service", "scale", "--detach", &format!("{name}={tasks}")])
+            .await;
+    }
+}
+
+impl Drop for Swarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for host in &self.hosts {
+                eprintln!("last words of {}:\n{}", host.name, host.last_words(LAST_WORDS));
+            }
+        }
+        for host in &self.hosts {
+            host.remove();
+        }
+        let remove = ["network", "rm", &self.network];
+        let _ = std::process::Command::new("docker").args(remove).output();
+    }
+}
