@@ -10,6 +10,8 @@ use ipamapi::{
     PoolRequest, RemoteIpam, RequestContext, Result,
 };
 
+use crate::LOCAL;
+
 /// A client of one plugin socket.
 pub struct Engine(RemoteIpam);
 
@@ -37,6 +39,13 @@ impl Engine {
     /// This pool, with dynamic addresses from a part of it.
     pub async fn sub_pool(&self, space: &str, pool: &str, sub: &str) -> Result<AllocatedPool> {
         let request = PoolRequest::parse(space, pool, sub, false)?;
+        self.0.request_pool(&Self::context(), request).await
+    }
+
+    /// This pool of a space that the user named, as `docker network create --ipam-opt` does.
+    pub async fn pool_of(&self, named: &str, pool: &str) -> Result<AllocatedPool> {
+        let request = PoolRequest::parse(LOCAL, pool, "", false)?;
+        let request = request.with_options(Options::new().with("berth.space", named));
         self.0.request_pool(&Self::context(), request).await
     }
 

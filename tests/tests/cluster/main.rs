@@ -9,4 +9,6 @@ mod failover;
 #[cfg(test)]
 mod quorum;
 #[cfg(test)]
+mod shared;
+#[cfg(test)]
 mod stale;
