@@ -3,6 +3,7 @@
 //! in use, on the manager and on every host.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -35,6 +36,8 @@ struct Service {
     seen: Picture,
     tasks: usize,
     crashed: BTreeSet<usize>,
+    /// Addresses that were in doubt once.
+    doubted: BTreeSet<IpAddr>,
 }
 
 impl Service {
@@ -43,8 +46,8 @@ impl Service {
         let leader = swarm.leader(None).await;
         swarm.network(leader, NETWORK, &[]).await;
         swarm.service(leader, SERVICE, NETWORK, tasks).await;
-        let (seen, crashed) = (Picture::default(), BTreeSet::new());
-        let mut service = Self { swarm, seen, tasks, crashed };
+        let (seen, crashed, doubted) = Default::default();
+        let mut service = Self { swarm, seen, tasks, crashed, doubted };
         service.look(None).await;
         service.ping().await;
         service
@@ -68,7 +71,9 @@ impl Service {
                 kept += 1;
             }
         }
-        println!("  {} tasks, {kept} as before, each with its address", seen.tasks.len());
+        let (tasks, doubted) = (seen.tasks.len(), seen.doubted.len());
+        println!("  {tasks} tasks, {kept} as before, each with its address; {doubted} in doubt");
+        self.doubted.extend(&seen.doubted);
         self.seen = seen;
     }
 
@@ -178,10 +183,11 @@ impl Service {
             leader.try_docker(&["network", "rm", NETWORK]).await.ok()
         })
         .await;
-        let left = self.swarm.empty(&self.crashed).await;
+        let left = self.swarm.empty(&self.crashed, &self.doubted).await;
         println!(
-            "  nothing is held in the Swarm's space, nor in those of hosts whose engines never \
-             crashed; {left} addresses are in those of the {} others",
+            "  nothing is held in the Swarm's space, where {} were in doubt, nor in those of hosts \
+             whose engines never crashed; {left} addresses are in those of the {} others",
+            self.doubted.len(),
             self.crashed.len()
         );
     }

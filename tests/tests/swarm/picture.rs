@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use berth_node::api::types::Address;
 use berth_tests::{GLOBAL, LOCAL, eventually_within};
 use serde_json::Value;
 
@@ -30,6 +31,8 @@ pub(crate) struct Picture {
     virtuals: BTreeSet<IpAddr>,
     /// Of each host's load balancer, where it has one.
     pub(crate) balancers: BTreeMap<usize, IpAddr>,
+    /// Not in use, and not free: of tasks that died while no manager led.
+    pub(crate) doubted: BTreeSet<IpAddr>,
 }
 
 /// A host that is down, and the address of its load balancer, which nobody can be asked for.
@@ -103,11 +106,17 @@ impl Swarm {
         }
         let used = picture.global();
         let used = used.unwrap_or_else(|address| panic!("{address} is used twice: {picture:?}"));
-        compare(&used, manager, GLOBAL, false).await?;
+        picture.doubted = compare(&used, manager, GLOBAL, false).await?;
+        if expected.crashed.is_empty() && !picture.doubted.is_empty() {
+            return Err(format!("in doubt, in {GLOBAL}: {:?}", picture.doubted));
+        }
         for number in &up {
             let used = picture.local(*number, gateway);
             let more = expected.crashed.contains(number);
-            compare(&used, &self.hosts[*number], LOCAL, more).await?;
+            let doubted = compare(&used, &self.hosts[*number], LOCAL, more).await?;
+            if !more && !doubted.is_empty() {
+                return Err(format!("in doubt, in {LOCAL} on h{}: {doubted:?}", number + 1));
+            }
         }
         Ok(picture)
     }
@@ -126,33 +135,7 @@ impl Swarm {
         picture.virtuals.insert(gateway);
         let services = ids(manager, &["service", "ls", "--quiet"]).await?;
         for service in manager.inspect(&["service", "inspect"], &refs(&services)).await? {
-            for ip in service["Endpoint"]["VirtualIPs"].as_array().into_iter().flatten() {
-                if ip["NetworkID"] == id.as_str() {
-                    picture.virtuals.insert(address(&ip["Addr"])?);
-                }
-            }
-            let name = service["Spec"]["Name"].as_str()?;
-            for task in self.tasks(manager, name).await? {
-                if task["Status"]["State"] != "running" {
-                    continue;
-                }
-                let node = task["NodeID"].as_str()?;
-                let Some(host) = self.number_of(manager, node).await else { continue };
-                let container = task["Status"]["ContainerStatus"]["ContainerID"].as_str()?;
-                let wanted = task["DesiredState"] == "running" && up.contains(&host);
-                for attachment in task["NetworksAttachments"].as_array().into_iter().flatten() {
-                    if attachment["Network"]["ID"] == id.as_str() {
-                        let address = address(attachment["Addresses"].get(0)?)?;
-                        if !wanted {
-                            picture.lost.insert(address);
-                            continue;
-                        }
-                        let task = Task { container: container.to_owned(), host };
-                        let other = picture.tasks.insert(address, task);
-                        assert!(other.is_none(), "{address} has two tasks: {other:?}");
-                    }
-                }
-            }
+            self.add_service(&mut picture, manager, &service, &id, up).await?;
         }
         for number in up {
             let there = self.hosts[*number].inspect(&["network", "inspect"], &[network]).await?;
@@ -162,6 +145,41 @@ impl Swarm {
             }
         }
         Some((picture, gateway))
+    }
+
+    /// A service's own address, and those of its tasks.
+    async fn add_service(
+        &self,
+        picture: &mut Picture,
+        manager: &Host,
+        service: &Value,
+        network: &str,
+        up: &[usize],
+    ) -> Option<()> {
+        for ip in list(&service["Endpoint"]["VirtualIPs"]) {
+            if ip["NetworkID"] == network {
+                picture.virtuals.insert(address(&ip["Addr"])?);
+            }
+        }
+        let tasks = self.tasks(manager, service["Spec"]["Name"].as_str()?).await?;
+        for task in tasks.iter().filter(|task| task["Status"]["State"] == "running") {
+            let node = task["NodeID"].as_str()?;
+            let Some(host) = self.number_of(manager, node).await else { continue };
+            let container = task["Status"]["ContainerStatus"]["ContainerID"].as_str()?;
+            let wanted = task["DesiredState"] == "running" && up.contains(&host);
+            let attachments = list(&task["NetworksAttachments"]);
+            for attached in attachments.filter(|attached| attached["Network"]["ID"] == network) {
+                let address = address(attached["Addresses"].get(0)?)?;
+                if !wanted {
+                    picture.lost.insert(address);
+                    continue;
+                }
+                let task = Task { container: container.to_owned(), host };
+                let other = picture.tasks.insert(address, task);
+                assert!(other.is_none(), "{address} has two tasks: {other:?}");
+            }
+        }
+        Some(())
     }
 
     async fn tasks(&self, manager: &Host, service: &str) -> Option<Vec<Value>> {
@@ -196,14 +214,22 @@ impl Swarm {
         println!("  {pinged} pings answered");
     }
 
-    /// Waits until Berth holds nothing in the Swarm's space, nor in the space of any host but those
-    /// whose engines crashed; gives how many addresses these still hold.
-    pub(crate) async fn empty(&self, crashed: &BTreeSet<usize>) -> usize {
+    /// Waits until Berth holds nothing in the Swarm's space but what was in doubt before, with its
+    /// pool, and nothing in the space of any host but those whose engines crashed; gives how many
+    /// addresses these still hold.
+    pub(crate) async fn empty(
+        &self,
+        crashed: &BTreeSet<usize>,
+        doubted: &BTreeSet<IpAddr>,
+    ) -> usize {
         let what = "Berth holds nothing";
         eventually_within(SWARM_PATIENCE, what, async || {
             let mut left = 0;
             for (number, host) in self.hosts.iter().enumerate() {
-                let pools = host.pools().await?;
+                let mut pools = host.pools().await?;
+                if !doubted.is_empty() {
+                    pools.retain(|pool| pool.space != GLOBAL);
+                }
                 if crashed.contains(&number) {
                     let (held, doubtful) = host.held(LOCAL).await?;
                     left += held.len() + doubtful.len();
@@ -215,7 +241,8 @@ impl Swarm {
                 }
                 // Addresses that outlive their pools would be shown here.
                 let (held, doubtful) = host.held(GLOBAL).await?;
-                if !held.is_empty() || !doubtful.is_empty() {
+                let known = |address: &Address| doubted.contains(&address.address);
+                if !held.is_empty() || !doubtful.iter().all(known) {
                     return None;
                 }
             }
@@ -225,13 +252,14 @@ impl Swarm {
     }
 }
 
-/// Whether Berth holds what is used in a space, and nothing else unless `more` may be.
+/// Whether Berth holds what is used in a space, and nothing else unless `more` may be; gives what is in
+/// doubt.
 async fn compare(
     used: &BTreeSet<IpAddr>,
     host: &Host,
     space: &str,
     more: bool,
-) -> Result<(), String> {
+) -> Result<BTreeSet<IpAddr>, String> {
     let (held, doubtful) = host.held(space).await.ok_or("Berth does not answer")?;
     let place = format!("in {space} on {}", host.name);
     let unheld: Vec<_> = used.difference(&held).collect();
@@ -242,10 +270,12 @@ async fn compare(
     if !more && !leaked.is_empty() {
         return Err(format!("held and not used, {place}: {leaked:?}"));
     }
-    if !more && !doubtful.is_empty() {
-        return Err(format!("in doubt, {place}: {doubtful:?}"));
-    }
-    Ok(())
+    Ok(doubtful.into_iter().map(|address| address.address).collect())
+}
+
+/// The elements of an array, if it is one.
+fn list(array: &Value) -> impl Iterator<Item = &Value> {
+    array.as_array().into_iter().flatten()
 }
 
 /// An address that may be written with its prefix length.
