@@ -1,4 +1,4 @@
-//! Ports for nodes to listen on.
+//! Ports for nodes to listen on. The tests of single crates include this file too.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};

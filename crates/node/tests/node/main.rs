@@ -3,6 +3,9 @@
 
 mod api;
 mod plugin;
+#[expect(unreachable_pub, reason = "public where the process-level suites have it")]
+#[path = "../../../../tests/src/ports.rs"]
+mod ports;
 mod quorum;
 mod refusals;
 mod spaces;

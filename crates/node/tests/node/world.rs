@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -10,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::ports::free_ports;
+
 /// How long a node may take for what it does at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A `berth` process's exit code and what it wrote.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub(crate) fn berth(arguments: &[&str]) -> Command {
 
 /// A port that nobody listens on.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    free_ports(1)[0]
 }
 
 /// A node, whose process ends with it.
@@ -89,9 +90,13 @@ impl Node {
     pub(crate) fn start_with(&mut self, command: &mut Command) {
         let log = fs::File::create(self.path("log")).unwrap();
         self.child = Some(command.stderr(log).stdout(Stdio::null()).spawn().unwrap());
-        self.wait_until("its API answers", |node| {
-            UnixStream::connect(node.path("api.sock")).is_ok()
-        });
+        let until = Instant::now() + PATIENCE;
+        while UnixStream::connect(self.path("api.sock")).is_err() {
+            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "the node ended: {ended:?}; its log:\n{}", self.log());
+            assert!(Instant::now() < until, "no API in time; the log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Runs the server where it must refuse to start.

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod faults;
+#[expect(unreachable_pub, reason = "public where the process-level suites have it")]
+#[path = "../../../../tests/src/ports.rs"]
+mod ports;
 mod strangers;
 mod work;
 mod world;

@@ -1,7 +1,6 @@
 //! A cluster in one process: each node with its own runtime, so that killing it is dropping that.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +15,8 @@ use berth_replication::{
 };
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
+
+use crate::ports::free_ports;
 
 /// Long enough for an election on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -92,15 +93,12 @@ pub(crate) fn member(name: &str, address: &str) -> Member {
 impl World {
     /// Starts three nodes with nothing on disk.
     pub(crate) fn new(tuning: &Tuning) -> Self {
-        let sockets: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let address = |socket: &TcpListener| socket.local_addr().unwrap().to_string();
         let names = ["ada", "bob", "cyd"];
         let members: Vec<Member> = names
             .iter()
-            .zip(&sockets)
-            .map(|(name, socket)| member(name, &address(socket)))
+            .zip(free_ports(3))
+            .map(|(name, port)| member(name, &format!("127.0.0.1:{port}")))
             .collect();
-        drop(sockets);
         let dirs: Vec<_> = names.iter().map(|_| tempfile::tempdir().unwrap()).collect();
         let config = |(member, dir): (&Member, &TempDir)| Config {
             cluster: "test".to_owned(),
