@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::ports::free_ports;
 
 /// How long a node may take for what it does at once.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A `berth` process's exit code and what it wrote.
 #[derive(Debug)]
