@@ -8,6 +8,7 @@ mod engine;
 mod errors;
 mod file;
 mod half;
+mod journal;
 mod requests;
 mod sessions;
 mod unheard;
@@ -33,9 +34,9 @@ use tokio::time::Instant;
 pub use self::file::FileError;
 
 use self::errors::{rejected, submit_error};
-use self::half::{Fate, Half, release_address, release_pool};
+use self::half::{Half, release_address, release_pool};
 use self::sessions::Sessions;
-use self::unheard::{Asked, Given};
+use self::unheard::{Asked, Fate, Given, Unheard, Wanted};
 use crate::sender::{Sender, SubmitError, Target};
 
 /// Kept back from the engine's deadline, so that our own error still reaches it.
@@ -73,14 +74,15 @@ impl Driver {
     /// A driver for the engine of this host.
     pub fn new(config: DriverConfig) -> Result<Self, FileError> {
         let DriverConfig { replica, ledger, client, address, local, global, data_dir } = config;
-        let half = |target, file| {
+        let half = |target, home: &str| {
             let sender = Sender::new(target, client.clone(), address.clone());
-            let sessions = Sessions::load(data_dir.join(file))?;
-            Ok(Arc::new(Half::new(sender, sessions)))
+            let sessions = Sessions::load(data_dir.join(format!("sessions-{home}")))?;
+            let unheard = Unheard::load(data_dir.join(format!("unheard-{home}")))?;
+            Ok(Half::start(sender, sessions, unheard))
         };
         Ok(Self {
-            local: half(Target::Ledger(ledger), "sessions-local")?,
-            global: half(Target::Replica(replica), "sessions-global")?,
+            local: half(Target::Ledger(ledger), "local")?,
+            global: half(Target::Replica(replica), "global")?,
             local_space: local,
             global_space: global,
         })
@@ -133,12 +135,9 @@ impl Driver {
     ) -> Result<Option<Given>, IpamError> {
         let Some(given) = half.unheard.take(asked) else { return Ok(None) };
         let client = half.sender.client();
-        let look = |state: &State| match (asked, given.address) {
-            (Asked::Pool(pool), _) => state.pool_claim(pool, client).ok(),
-            (Asked::Address(pool, _) | Asked::Gateway(pool), Some(address)) => {
-                state.address_claim(pool, client, address).ok().flatten()
-            }
-            (Asked::Address(..) | Asked::Gateway(_), None) => None,
+        let look = |state: &State| match given.address {
+            None => state.pool_claim(&asked.pool, client).ok(),
+            Some(address) => state.address_claim(&asked.pool, client, address).ok().flatten(),
         };
         let standing = match half.read(deadline, look).await {
             Ok(standing) => standing,
@@ -192,8 +191,7 @@ impl Ipam for Driver {
         let (global, space) = (Arc::clone(&self.global), self.global_space.clone());
         let until = deadline(context);
         tokio::spawn(async move {
-            let opened =
-                global.sessions.current(&global.sender, &space, Sharing::Exclusive, until).await;
+            let opened = global.session(&space, Sharing::Exclusive, until).await;
             if let Err(error) = opened {
                 tracing::warn!(%error, %space, "the session could not be opened yet");
             }
@@ -215,15 +213,15 @@ impl Ipam for Driver {
         let (wanted, labels) = (requests::wanted(&request)?, requests::labels(&request.options)?);
         let sharing = self.sharing(&space).await?;
         let half = self.half(&space);
-        let session = half.sessions.current(&half.sender, &space, sharing, until).await;
-        let session = session.map_err(submit_error)?;
+        let session = half.session(&space, sharing, until).await.map_err(submit_error)?;
         let mut fate = Fate::GiveBack;
         let mut _turn = None;
         if let WantedPool::Exact { prefix, sub_pool } = wanted {
-            _turn = Some(half.pool_turn(&space, prefix).await);
+            _turn = Some(half.pool_turn(&space, prefix, until).await?);
             let epoch = (sharing == Sharing::Exclusive).then_some(session.id);
             let pool = PoolId { space: space.clone(), epoch, prefix, sub_pool };
-            let asked = Asked::Pool(pool.clone());
+            let asked =
+                Asked { session: Some(session.id), pool: pool.clone(), wanted: Wanted::Pool };
             if let Some(given) = self.unheard(half, &asked, until).await? {
                 half.claims.pool_given(&pool, given.claim);
                 return given_pool(&pool, given.claim);
@@ -252,7 +250,7 @@ impl Ipam for Driver {
         let until = deadline(context);
         let pool = requests::pool_id(&pool_id)?;
         let half = self.half(&pool.space);
-        let _turn = half.pool_turn(&pool.space, pool.prefix).await;
+        let _turn = half.pool_turn(&pool.space, pool.prefix, until).await?;
         let claim = match half.claims.pool(&pool) {
             Some(claim) => claim,
             None => half
@@ -276,8 +274,8 @@ impl Ipam for Driver {
         let pool = requests::pool_id(&request.pool_id)?;
         let half = self.half(&pool.space);
         let command = requests::address(pool.clone(), request.address, &request.options)?;
-        let _turn = half.address_turn(&pool).await;
-        let asked = asked(&pool, &request);
+        let _turn = half.address_turn(&pool, until).await?;
+        let asked = asked(half, &pool, &request).await;
         if let Some(asked) = &asked
             && let Some(Given { claim, address: Some(address) }) =
                 self.unheard(half, asked, until).await?
@@ -307,7 +305,7 @@ impl Ipam for Driver {
         let until = deadline(context);
         let pool = requests::pool_id(&release.pool_id)?;
         let half = self.half(&pool.space);
-        let _turn = half.address_turn(&pool).await;
+        let _turn = half.address_turn(&pool, until).await?;
         let address = release.address;
         let claim = match half.claims.take_address(&pool, address) {
             Some(claim) => Some(claim),
@@ -328,7 +326,9 @@ impl Ipam for Driver {
                 let Some((pool, claim)) = marked(&given.id, given.mark) else { return };
                 let half = self.half(&pool.space);
                 if matches!(request.pool, PoolSpec::Exact { .. }) {
-                    half.unheard.keep(Asked::Pool(pool), Given { claim, address: None });
+                    let session = half.sessions.known(&pool.space).await;
+                    let asked = Asked { session, pool, wanted: Wanted::Pool };
+                    half.unheard.keep(asked, Given { claim, address: None });
                 } else {
                     half.claims.pool_released(&pool);
                     half.give_back(release_pool(pool, claim)).await;
@@ -338,7 +338,7 @@ impl Ipam for Driver {
                 let Some((pool, claim)) = marked(&request.pool_id, given.mark) else { return };
                 let half = self.half(&pool.space);
                 let address = given.address.addr();
-                if let Some(asked) = asked(&pool, &request) {
+                if let Some(asked) = asked(half, &pool, &request).await {
                     half.unheard.keep(asked, Given { claim, address: Some(address) });
                 } else {
                     half.claims.take_address(&pool, address);
@@ -354,12 +354,14 @@ fn marked(id: &ipamapi::PoolId, mark: Option<u64>) -> Option<(PoolId, ClaimId)> 
 }
 
 /// How an identical request would be known, unless the choice of the address is ours.
-fn asked(pool: &PoolId, request: &AddressRequest) -> Option<Asked> {
-    match request.address {
-        Some(address) => Some(Asked::Address(pool.clone(), address)),
-        None if request.options.is_gateway() => Some(Asked::Gateway(pool.clone())),
-        None => None,
-    }
+async fn asked(half: &Half, pool: &PoolId, request: &AddressRequest) -> Option<Asked> {
+    let wanted = match request.address {
+        Some(address) => Wanted::Address(address),
+        None if request.options.is_gateway() => Wanted::Gateway,
+        None => return None,
+    };
+    let session = half.sessions.known(&pool.space).await;
+    Some(Asked { session, pool: pool.clone(), wanted })
 }
 
 /// A pool that is not there is libnetwork's "bad pool" when it is to be released.

@@ -1,7 +1,7 @@
 //! How this process has commands executed: registered as a client, each command numbered, so that a
 //! command that is sent again is not executed again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use berth_allocator::{
@@ -70,6 +70,9 @@ pub enum SubmitError {
     /// It may have been executed, or may yet be.
     #[error("it is not known whether this was done: {0}")]
     Unknown(String),
+    /// Its number is no longer known: asking again tells nothing.
+    #[error("it is not known any more whether this was done: {0}")]
+    Forgotten(Rejection),
 }
 
 /// A command with its number: sent again, it gets its first answer. Its answer is kept for it as long
@@ -80,6 +83,13 @@ pub struct Ticket {
     numbers: Arc<Numbers>,
     /// The command.
     pub command: Command,
+}
+
+impl Ticket {
+    /// How the command is known to its target.
+    pub fn number(&self) -> (Incarnation, Sequence) {
+        (self.incarnation, self.sequence)
+    }
 }
 
 impl Drop for Ticket {
@@ -131,6 +141,14 @@ impl Numbers {
             }
             self.heard.notified().await;
         }
+    }
+
+    /// No answer below this number is needed. Never more than the command's own number, and than
+    /// those that still wait.
+    fn heard_below(&self, sequence: Sequence) -> Sequence {
+        let given = self.given();
+        let first = given.unheard.first().copied().unwrap_or(sequence.get());
+        Sequence::new(first.min(sequence.get()))
     }
 }
 
@@ -197,13 +215,28 @@ impl Sender {
         Ok(Ticket { incarnation, sequence, numbers: Arc::clone(&self.numbers), command })
     }
 
+    /// Commands that an earlier run of this process numbered. They can be asked for until this one
+    /// registers.
+    pub fn resume(
+        &self,
+        earlier: impl IntoIterator<Item = (Incarnation, Sequence, Command)>,
+    ) -> Vec<Ticket> {
+        let mut runs: BTreeMap<Incarnation, Arc<Numbers>> = BTreeMap::new();
+        let resume = |(incarnation, sequence, command): (_, Sequence, _)| {
+            let numbers = Arc::clone(runs.entry(incarnation).or_default());
+            numbers.given().unheard.insert(sequence.get());
+            Ticket { incarnation, sequence, numbers, command }
+        };
+        earlier.into_iter().map(resume).collect()
+    }
+
     /// Has a numbered command executed, unless it was: then its answer comes again.
     pub async fn run(&self, ticket: &Ticket, deadline: Deadline) -> Result<Response, SubmitError> {
         let envelope = Envelope {
             client: self.client.clone(),
             incarnation: ticket.incarnation,
             sequence: ticket.sequence,
-            heard: self.heard_below(ticket.sequence),
+            heard: ticket.numbers.heard_below(ticket.sequence),
             command: ticket.command.clone(),
         };
         let answer = self.target.execute(envelope, deadline).await?;
@@ -213,24 +246,11 @@ impl Sender {
                 rejection @ (Rejection::IncarnationOver { .. } | Rejection::UnknownClient { .. }),
             ) => {
                 self.incarnation.lock().await.take_if(|known| *known == ticket.incarnation);
-                Err(SubmitError::NotExecuted(format!(
-                    "another process registered as {}: {rejection}",
-                    self.client
-                )))
+                Err(SubmitError::Forgotten(rejection))
             }
-            Err(Rejection::AnswerForgotten) => {
-                Err(SubmitError::Unknown(Rejection::AnswerForgotten.to_string()))
-            }
+            Err(rejection @ Rejection::AnswerForgotten) => Err(SubmitError::Forgotten(rejection)),
             Err(rejection) => Err(SubmitError::Rejected(rejection)),
         }
-    }
-
-    /// No answer below this number is needed. Never more than the command's own number, and than
-    /// those that still wait.
-    fn heard_below(&self, sequence: Sequence) -> Sequence {
-        let given = self.numbers.given();
-        let first = given.unheard.first().copied().unwrap_or(sequence.get());
-        Sequence::new(first.min(sequence.get()))
     }
 
     async fn incarnation(&self, deadline: Deadline) -> Result<Incarnation, SubmitError> {

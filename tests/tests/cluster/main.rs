@@ -9,6 +9,8 @@ mod failover;
 #[cfg(test)]
 mod quorum;
 #[cfg(test)]
+mod restart;
+#[cfg(test)]
 mod shared;
 #[cfg(test)]
 mod stale;

@@ -82,7 +82,9 @@ impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::Rejected(rejection) => rejection.into(),
-            SubmitError::NotExecuted(_) => Self::new(Code::Unavailable, error.to_string()),
+            SubmitError::NotExecuted(_) | SubmitError::Forgotten(_) => {
+                Self::new(Code::Unavailable, error.to_string())
+            }
             SubmitError::Unknown(_) => {
                 Self::new(Code::OutcomeUnknown, format!("{error}; look before you ask again"))
             }

@@ -34,7 +34,8 @@ impl Engine {
     }
 }
 
-fn boot() -> Option<String> {
+/// The kernel's random name for this boot.
+pub(super) fn boot() -> Option<String> {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned())
 }

@@ -12,6 +12,7 @@ pub(super) fn submit_error(error: SubmitError) -> IpamError {
         SubmitError::NotExecuted(reason) => {
             IpamError::unavailable(format!("nothing was changed: {reason}"))
         }
+        error @ SubmitError::Forgotten(_) => IpamError::unavailable(error.to_string()),
         SubmitError::Unknown(reason) => {
             IpamError::deadline(format!("it is not known whether this was done: {reason}"))
         }

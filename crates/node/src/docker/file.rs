@@ -65,7 +65,8 @@ pub(super) fn write<R: Record>(path: &Path, value: &R) -> Result<(), FileError> 
     replace(path, &bytes).map_err(|source| FileError::Write { path: path.to_owned(), source })
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Replaces what the file holds, durably, by these bytes.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = path.with_extension("new");
     let mut file = File::create(&aside)?;
     file.write_all(bytes)?;

@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use berth_allocator::{
     AddressGrant, ClaimId, Command, Ending, PoolGrant, PoolId, Prefix, ReleaseAddress, ReleasePool,
-    Response, SpaceName, State,
+    Response, Sharing, SpaceName, State,
 };
 use berth_replication::{Consistency, Deadline};
 use ipamapi::{IpamError, Peer};
-use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, watch};
+use tokio::time::timeout;
 
 use super::claims::Claims;
 use super::errors::submit_error;
-use super::sessions::Sessions;
-use super::unheard::{Asked, Given, Unheard};
+use super::sessions::{Session, Sessions};
+use super::unheard::{Fate, Given, Number, Open, Unheard};
 use crate::sender::{Sender, SubmitError, Ticket};
 
 /// Locks that keep requests about one pool in order; pools may share one.
@@ -39,30 +40,25 @@ pub(super) struct Half {
     locks: Vec<RwLock<()>>,
     hasher: RandomState,
     settling: Arc<Semaphore>,
-}
-
-/// What becomes of a command whose answer nobody hears.
-#[derive(Debug, Clone)]
-pub(super) enum Fate {
-    /// The choice was ours: what it was given is released again.
-    GiveBack,
-    /// The engine chose, and will ask again.
-    Keep(Asked),
-    /// A release: it is carried out all the same.
-    Finish,
+    /// Whether what an earlier run of this process left open is settled.
+    resumed: watch::Sender<bool>,
 }
 
 impl Half {
-    pub(super) fn new(sender: Sender, sessions: Sessions) -> Self {
-        Self {
+    /// One half, on what an earlier run of this process left.
+    pub(super) fn start(sender: Sender, sessions: Sessions, unheard: Unheard) -> Arc<Self> {
+        let half = Arc::new(Self {
             sender,
             sessions,
             claims: Claims::default(),
-            unheard: Unheard::default(),
+            unheard,
             locks: (0..LOCKS).map(|_| RwLock::default()).collect(),
             hasher: RandomState::new(),
             settling: Arc::new(Semaphore::new(SETTLING_MAX)),
-        }
+            resumed: watch::Sender::new(false),
+        });
+        tokio::spawn(Arc::clone(&half).resume());
+        half
     }
 
     fn lock(&self, space: &SpaceName, prefix: Prefix) -> &RwLock<()> {
@@ -71,18 +67,47 @@ impl Half {
         lock.expect("a remainder is below its divisor")
     }
 
+    /// Waits until what an earlier run of this process left open is settled.
+    async fn settled_before(&self, deadline: Deadline) -> Result<(), SubmitError> {
+        let mut resumed = self.resumed.subscribe();
+        match timeout(deadline.remaining(), resumed.wait_for(|resumed| *resumed)).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(SubmitError::NotExecuted(
+                "requests from before this node's restart are not settled yet".into(),
+            )),
+        }
+    }
+
+    /// The session under which the engine speaks in a space; opens it first if need be.
+    pub(super) async fn session(
+        &self,
+        space: &SpaceName,
+        sharing: Sharing,
+        deadline: Deadline,
+    ) -> Result<Session, SubmitError> {
+        self.settled_before(deadline).await?;
+        self.sessions.current(&self.sender, space, sharing, deadline).await
+    }
+
     /// Waits for all earlier requests about a pool (rule 10).
     pub(super) async fn pool_turn(
         &self,
         space: &SpaceName,
         prefix: Prefix,
-    ) -> RwLockWriteGuard<'_, ()> {
-        self.lock(space, prefix).write().await
+        deadline: Deadline,
+    ) -> Result<RwLockWriteGuard<'_, ()>, IpamError> {
+        self.settled_before(deadline).await.map_err(submit_error)?;
+        Ok(self.lock(space, prefix).write().await)
     }
 
     /// Waits for earlier requests about a pool as a whole.
-    pub(super) async fn address_turn(&self, pool: &PoolId) -> RwLockReadGuard<'_, ()> {
-        self.lock(&pool.space, pool.prefix).read().await
+    pub(super) async fn address_turn(
+        &self,
+        pool: &PoolId,
+        deadline: Deadline,
+    ) -> Result<RwLockReadGuard<'_, ()>, IpamError> {
+        self.settled_before(deadline).await.map_err(submit_error)?;
+        Ok(self.lock(&pool.space, pool.prefix).read().await)
     }
 
     /// Looks at the newest state.
@@ -103,6 +128,10 @@ impl Half {
         deadline: Deadline,
     ) -> Result<Response, SubmitError> {
         let ticket = self.sender.ticket(command, deadline).await?;
+        let number = ticket.number();
+        let open = Open { number, command: ticket.command.clone(), fate };
+        let fate = open.fate.clone();
+        self.unheard.sent(open).map_err(|error| SubmitError::NotExecuted(error.to_string()))?;
         let outcome = self.sender.run(&ticket, deadline).await;
         let open = match &outcome {
             Err(SubmitError::Unknown(_)) => true,
@@ -111,14 +140,62 @@ impl Half {
         };
         if open {
             self.settle(ticket, fate);
+        } else if let Err(error) = self.unheard.answered(number) {
+            self.settle(ticket, fate);
+            return Err(SubmitError::Unknown(error.to_string()));
         }
         outcome
+    }
+
+    /// Settles what an earlier run of this process left open, before this one registers.
+    async fn resume(self: Arc<Self>) {
+        let open = self.unheard.open();
+        let numbered = open.iter().map(|open| (open.number.0, open.number.1, open.command.clone()));
+        let tickets = self.sender.resume(numbered);
+        let mut unwanted = Vec::new();
+        for (ticket, Open { number, fate, .. }) in tickets.into_iter().zip(open) {
+            let release = match self.outcome(&ticket).await {
+                Some(response) => self.settled(&ticket.command, fate, response),
+                None => None,
+            };
+            tracing::info!(command = ?ticket.command, ?release, "settled after a restart");
+            match release {
+                Some(release) => unwanted.push((number, release)),
+                None => self.closed(number),
+            }
+        }
+        self.resumed.send_replace(true);
+        for (number, release) in unwanted {
+            self.give_back(release).await;
+            self.closed(number);
+        }
+    }
+
+    /// What became of a command of an earlier run; `None` where nothing did, or nobody knows.
+    async fn outcome(&self, ticket: &Ticket) -> Option<Response> {
+        loop {
+            match self.sender.run(ticket, Deadline::after(SETTLE_ATTEMPT)).await {
+                Ok(response) => return Some(response),
+                Err(SubmitError::Rejected(_) | SubmitError::Forgotten(_)) => return None,
+                Err(SubmitError::NotExecuted(_) | SubmitError::Unknown(_)) => {
+                    tokio::time::sleep(SETTLE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Nothing more can be found out, or needs to be.
+    fn closed(&self, number: Number) {
+        if let Err(error) = self.unheard.answered(number) {
+            tracing::error!(%error, "an answer could not be noted");
+        }
     }
 
     /// Finds out, in the background, what became of a command.
     fn settle(self: &Arc<Self>, ticket: Ticket, fate: Fate) {
         let Ok(permit) = Arc::clone(&self.settling).try_acquire_owned() else {
             tracing::warn!(command = ?ticket.command, "too many unknown outcomes, this one is left");
+            self.closed(ticket.number());
             return;
         };
         let half = Arc::clone(self);
@@ -127,35 +204,38 @@ impl Half {
                 let outcome = half.sender.run(&ticket, Deadline::after(SETTLE_ATTEMPT)).await;
                 match outcome {
                     Ok(response) => {
-                        half.settled(&ticket.command, fate, response).await;
+                        if let Some(release) = half.settled(&ticket.command, fate, response) {
+                            half.give_back(release).await;
+                        }
                         break;
                     }
-                    Err(SubmitError::Rejected(_)) => break,
+                    Err(SubmitError::Rejected(_) | SubmitError::Forgotten(_)) => break,
                     Err(_) => tokio::time::sleep(SETTLE_PAUSE).await,
                 }
             }
+            half.closed(ticket.number());
             drop(permit);
         });
     }
 
-    async fn settled(self: &Arc<Self>, command: &Command, fate: Fate, response: Response) {
-        let given = match &response {
-            Response::Pool(PoolGrant { claim, .. }) => Given { claim: *claim, address: None },
-            Response::Address(AddressGrant { claim, address, .. }) => {
-                Given { claim: *claim, address: Some(*address) }
-            }
-            _ => return,
-        };
+    /// Keeps what the engine chose; the release of what was chosen for it.
+    fn settled(&self, command: &Command, fate: Fate, response: Response) -> Option<Command> {
         match (fate, response, command) {
-            (Fate::Keep(asked), ..) => self.unheard.keep(asked, given),
+            (Fate::Keep(asked), Response::Pool(PoolGrant { claim, .. }), _) => {
+                self.unheard.keep(asked, Given { claim, address: None });
+                None
+            }
+            (Fate::Keep(asked), Response::Address(AddressGrant { claim, address, .. }), _) => {
+                self.unheard.keep(asked, Given { claim, address: Some(address) });
+                None
+            }
             (Fate::GiveBack, Response::Pool(grant), _) => {
-                self.give_back(release_pool(grant.pool, grant.claim)).await;
+                Some(release_pool(grant.pool, grant.claim))
             }
             (Fate::GiveBack, Response::Address(grant), Command::RequestAddress(request)) => {
-                let release = release_address(request.pool.clone(), grant.address, grant.claim);
-                self.give_back(release).await;
+                Some(release_address(request.pool.clone(), grant.address, grant.claim))
             }
-            _ => {}
+            _ => None,
         }
     }
 
@@ -209,4 +289,100 @@ pub(super) fn release_pool(pool: PoolId, claim: ClaimId) -> Command {
 /// The command that releases an address.
 pub(super) fn release_address(pool: PoolId, address: IpAddr, claim: ClaimId) -> Command {
     Command::ReleaseAddress(ReleaseAddress { pool, address, claim, verify: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use berth_allocator::{
+        AddressKind, AddressState, ClientName, Order, RequestAddress, SessionId, SpaceSettings,
+        Text,
+    };
+    use berth_replication::{Ledger, LedgerConfig, NodeName, SystemClock};
+
+    use super::super::unheard::{Asked, Wanted};
+    use super::*;
+    use crate::sender::Target;
+
+    const SOON: Duration = Duration::from_secs(30);
+
+    fn half(ledger: &Arc<Ledger>, dir: &Path) -> Arc<Half> {
+        let client = ClientName::new("host").unwrap();
+        let sender =
+            Sender::new(Target::Ledger(Arc::clone(ledger)), client, Text::new("here").unwrap());
+        let sessions = Sessions::load(dir.join("sessions")).unwrap();
+        Half::start(sender, sessions, Unheard::load(dir.join("unheard")).unwrap())
+    }
+
+    fn request(pool: &PoolId, address: Option<IpAddr>) -> Command {
+        Command::RequestAddress(RequestAddress {
+            pool: pool.clone(),
+            address,
+            kind: AddressKind::Endpoint,
+            order: Order::First,
+            key: None,
+            owner: None,
+            unverified: true,
+        })
+    }
+
+    /// Executes a command as `decide` does, up to the moment before its answer counts as heard.
+    async fn killed(half: &Half, command: Command, fate: Fate) -> (Ticket, Response) {
+        let ticket = half.sender.ticket(command.clone(), Deadline::after(SOON)).await.unwrap();
+        half.unheard.sent(Open { number: ticket.number(), command, fate }).unwrap();
+        let response = half.sender.run(&ticket, Deadline::after(SOON)).await.unwrap();
+        (ticket, response)
+    }
+
+    #[tokio::test]
+    async fn a_later_run_settles_what_an_earlier_one_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = LedgerConfig {
+            dir: dir.path().join("ledger"),
+            name: NodeName::new("host").unwrap(),
+            snapshot_after: 100,
+        };
+        let ledger = Arc::new(Ledger::open(config, Arc::new(SystemClock)).await.unwrap());
+        let space = SpaceName::new("LocalDefault").unwrap();
+        let half_1 = half(&ledger, dir.path());
+        crate::spaces::ensure(&half_1.sender, &space, SpaceSettings::local(None)).await.unwrap();
+        let deadline = Deadline::after(SOON);
+        let session = half_1.session(&space, Sharing::Local, deadline).await.unwrap().id;
+        let prefix = Prefix::truncated("172.30.0.0/24".parse().unwrap());
+        let pool = PoolId { space: space.clone(), epoch: None, prefix, sub_pool: None };
+        let claim_pool = Command::RequestPool(berth_allocator::RequestPool {
+            space: space.clone(),
+            session,
+            wanted: berth_allocator::WantedPool::Exact { prefix, sub_pool: None },
+            labels: berth_allocator::Labels::default(),
+        });
+        half_1.decide(claim_pool, Fate::GiveBack, deadline).await.unwrap();
+        let heard = half_1.decide(request(&pool, None), Fate::GiveBack, deadline).await.unwrap();
+        let Response::Address(heard) = heard else { panic!("{heard:?}") };
+
+        let wanted: IpAddr = "172.30.0.77".parse().unwrap();
+        let asked =
+            Asked { session: Some(session), pool: pool.clone(), wanted: Wanted::Address(wanted) };
+        let (_open, explicit) =
+            killed(&half_1, request(&pool, Some(wanted)), Fate::Keep(asked.clone())).await;
+        let Response::Address(explicit) = explicit else { panic!("{explicit:?}") };
+        let (_open_too, _) = killed(&half_1, request(&pool, None), Fate::GiveBack).await;
+        drop(half_1);
+
+        let half_2 = half(&ledger, dir.path());
+        let known = half_2.session(&space, Sharing::Local, deadline).await.unwrap().id;
+        assert_eq!(known, session, "the same engine");
+        let another = Asked { session: Some(SessionId::new(1)), ..asked.clone() };
+        assert_eq!(half_2.unheard.take(&another), None);
+        let given = half_2.unheard.take(&asked);
+        assert_eq!(given, Some(Given { claim: explicit.claim, address: Some(wanted) }));
+        while !half_2.unheard.open().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let views = ledger.read(|state| state.addresses(&pool).unwrap());
+        let held =
+            views.iter().filter(|view| view.state == AddressState::Held).map(|view| view.address);
+        assert_eq!(held.collect::<Vec<_>>(), [heard.address, wanted]);
+    }
 }

@@ -82,6 +82,11 @@ impl Sessions {
         heard.known.extend(exclusive);
     }
 
+    /// The session that is open in a space, as far as this process knows.
+    pub(super) async fn known(&self, space: &SpaceName) -> Option<SessionId> {
+        self.kept.lock().await.sessions.get(space).map(|session| session.id)
+    }
+
     /// The session under which the engine speaks in a space; opens it first if need be.
     pub(super) async fn current(
         &self,

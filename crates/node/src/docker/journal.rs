@@ -1,0 +1,186 @@
+//! A file of events that outlives this process, though not this boot of the host: it is written, and
+//! not synced.
+//!
+//! ```text
+//! | length: u32 | record: the boot | length: u32 | record: an event | …
+//! ```
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use berth_codec::{Kind, Record};
+use serde::{Deserialize, Serialize};
+
+use super::engine::boot;
+use super::file::{self, FileError};
+
+/// Bytes above which the file is written anew, unless what counts takes half of that.
+const LENGTH_MAX: u64 = 1 << 20;
+/// Bytes of a record's length.
+const HEADER: usize = size_of::<u32>();
+
+/// The kernel's name for the boot in which a journal was written.
+#[derive(Serialize, Deserialize, PartialEq)]
+struct Boot(Option<String>);
+
+impl Record for Boot {
+    const KIND: Kind = Kind::FrontEnd;
+    const VERSION: u8 = 1;
+    const LIMIT: usize = 256;
+}
+
+/// A file of events, open for more.
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    /// The length after which it is long.
+    long: u64,
+}
+
+impl Journal {
+    /// Opens the journal at `path`, and replays its events if they are of this boot. Must be
+    /// [replaced](Self::replace) before anything is appended.
+    pub(super) fn open<E: Record>(
+        path: PathBuf,
+        mut replay: impl FnMut(E),
+    ) -> Result<Self, FileError> {
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let file = file.map_err(|source| FileError::Write { path: path.clone(), source })?;
+        let bytes = std::fs::read(&path)
+            .map_err(|source| FileError::Read { path: path.clone(), source })?;
+        let mut records = Records(&bytes);
+        let this = Boot(boot());
+        let written = records.next().map(berth_codec::decode::<Boot>);
+        if this.0.is_some() && matches!(written, Some(Ok(boot)) if boot == this) {
+            for record in records {
+                let event = berth_codec::decode(record);
+                replay(event.map_err(|source| FileError::Decode { path: path.clone(), source })?);
+            }
+        }
+        Ok(Self { path, file, length: 0, long: LENGTH_MAX })
+    }
+
+    /// Adds an event, as a whole or not at all.
+    pub(super) fn append<E: Record>(&mut self, event: &E) -> Result<(), FileError> {
+        let bytes = self.framed(event)?;
+        let written = self.file.write_all(&bytes).or_else(|error| {
+            // What was begun must not stand before what comes next.
+            self.file.set_len(self.length).and(Err(error))
+        });
+        written.map_err(|source| FileError::Write { path: self.path.clone(), source })?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Whether it should be replaced by the events that still count.
+    pub(super) fn is_long(&self) -> bool {
+        self.length > self.long
+    }
+
+    /// Replaces the file by these events.
+    pub(super) fn replace<E: Record>(
+        &mut self,
+        events: impl Iterator<Item = E>,
+    ) -> Result<(), FileError> {
+        let mut bytes = self.framed(&Boot(boot()))?;
+        for event in events {
+            bytes.extend(self.framed(&event)?);
+        }
+        let failed = |source| FileError::Write { path: self.path.clone(), source };
+        file::replace(&self.path, &bytes).map_err(failed)?;
+        self.file = OpenOptions::new().append(true).open(&self.path).map_err(failed)?;
+        self.length = bytes.len() as u64;
+        self.long = LENGTH_MAX.max(2 * self.length);
+        Ok(())
+    }
+
+    fn framed<R: Record>(&self, record: &R) -> Result<Vec<u8>, FileError> {
+        let record = berth_codec::encode(record)
+            .map_err(|source| FileError::Encode { path: self.path.clone(), source })?;
+        let too_long = |_| FileError::Write {
+            path: self.path.clone(),
+            source: io::ErrorKind::FileTooLarge.into(),
+        };
+        let mut bytes = u32::try_from(record.len()).map_err(too_long)?.to_le_bytes().to_vec();
+        bytes.extend(record);
+        Ok(bytes)
+    }
+}
+
+/// The whole records of a journal. A last one that was cut is none.
+struct Records<'a>(&'a [u8]);
+
+impl<'a> Iterator for Records<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (length, rest) = self.0.split_first_chunk::<HEADER>()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let (record, rest) = rest.split_at_checked(length)?;
+        self.0 = rest;
+        Some(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Word(String);
+
+    impl Record for Word {
+        const KIND: Kind = Kind::FrontEnd;
+        const VERSION: u8 = 1;
+        const LIMIT: usize = 64;
+    }
+
+    fn words(path: &Path) -> Result<Vec<String>, FileError> {
+        let mut words = Vec::new();
+        Journal::open(path.to_owned(), |Word(word)| words.push(word))?;
+        Ok(words)
+    }
+
+    fn write(path: &Path) {
+        let mut journal = Journal::open(path.to_owned(), |Word(_)| {}).unwrap();
+        journal.replace([Word("one".into())].into_iter()).unwrap();
+        journal.append(&Word("two".into())).unwrap();
+    }
+
+    #[test]
+    fn a_cut_end_is_left_out_and_damage_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        assert!(words(&path).unwrap().is_empty());
+        write(&path);
+        assert_eq!(words(&path).unwrap(), ["one", "two"]);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        assert_eq!(words(&path).unwrap(), ["one"]);
+        let mut damaged = bytes;
+        *damaged.last_mut().unwrap() ^= 1;
+        fs::write(&path, &damaged).unwrap();
+        assert!(matches!(words(&path), Err(FileError::Decode { .. })));
+    }
+
+    #[test]
+    fn another_boots_events_are_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        write(&path);
+        let mut bytes = fs::read(&path).unwrap();
+        let other = berth_codec::encode(&Boot(Some("another".into()))).unwrap();
+        let first =
+            HEADER + usize::try_from(u32::from_le_bytes(bytes[..4].try_into().unwrap())).unwrap();
+        let mut anew = u32::try_from(other.len()).unwrap().to_le_bytes().to_vec();
+        anew.extend(other);
+        bytes.splice(..first, anew);
+        fs::write(&path, bytes).unwrap();
+        assert!(words(&path).unwrap().is_empty());
+    }
+}
