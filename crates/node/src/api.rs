@@ -6,6 +6,7 @@
 
 mod addresses;
 mod health;
+mod hosts;
 mod pools;
 mod problem;
 mod query;
@@ -14,6 +15,7 @@ mod socket;
 mod spaces;
 mod states;
 mod status;
+mod suspects;
 pub mod types;
 mod views;
 
@@ -24,7 +26,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use berth_allocator::SpaceName;
 use berth_replication::{Ledger, NodeName, Replica};
 
@@ -48,6 +50,7 @@ pub struct Api(Arc<Inner>);
 
 struct Inner {
     name: NodeName,
+    local_space: SpaceName,
     global_space: SpaceName,
     local: Arc<Sender>,
     global: Arc<Sender>,
@@ -59,13 +62,13 @@ impl Api {
     /// The API of a node. Its commands go through `local` and `global`, senders of its own.
     pub fn new(
         name: NodeName,
-        global_space: SpaceName,
+        (local_space, global_space): (SpaceName, SpaceName),
         local: Arc<Sender>,
         global: Arc<Sender>,
         replica: Replica,
         ledger: Arc<Ledger>,
     ) -> Self {
-        Self(Arc::new(Inner { name, global_space, local, global, replica, ledger }))
+        Self(Arc::new(Inner { name, local_space, global_space, local, global, replica, ledger }))
     }
 
     fn router(self) -> Router {
@@ -83,6 +86,8 @@ impl Api {
             .route("/v1/pools", get(pools::list))
             .route("/v1/pools/{*id}", get(pools::show))
             .route("/v1/addresses", get(addresses::list))
+            .route("/v1/hosts", get(hosts::list))
+            .route("/v1/suspects/free", post(suspects::free))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .layer(middleware::from_fn(in_time))

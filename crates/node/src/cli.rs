@@ -6,6 +6,7 @@
 mod address;
 mod client;
 mod completions;
+mod doctor;
 mod failure;
 mod output;
 mod pool;
@@ -81,6 +82,8 @@ enum Command {
     Address(address::Command),
     /// Explain who holds an address or a pool, since when, and what to do
     Why(why::Arguments),
+    /// Find leaks, and addresses that are used and not held; free what is lost
+    Doctor(doctor::Arguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
 }
@@ -118,6 +121,7 @@ pub fn run() -> ExitCode {
         Command::Pool(command) => ask(common, |api| pool::run(command, api)),
         Command::Address(command) => ask(common, |api| address::run(command, api)),
         Command::Why(arguments) => ask(common, |api| why::run(arguments, api)),
+        Command::Doctor(arguments) => ask(common, |api| doctor::run(arguments, api)),
         Command::Completions(arguments) => completions::run(&arguments),
     };
     done.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)

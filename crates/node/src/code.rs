@@ -30,11 +30,15 @@ pub enum Code {
     StrangeAnswer,
     /// No pool holds the address.
     NotInAnyPool,
+    /// The engine's API did not tell.
+    Engine,
+    /// Something is wrong, and was not fixed.
+    Unhealthy,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Unavailable,
         Self::OutcomeUnknown,
         Self::BadRequest,
@@ -47,6 +51,8 @@ impl Code {
         Self::Configuration,
         Self::StrangeAnswer,
         Self::NotInAnyPool,
+        Self::Engine,
+        Self::Unhealthy,
     ];
 
     /// The code, `BERTH-0101` and so on.
@@ -64,6 +70,8 @@ impl Code {
             Self::Configuration => "BERTH-0110",
             Self::StrangeAnswer => "BERTH-0111",
             Self::NotInAnyPool => "BERTH-0112",
+            Self::Engine => "BERTH-0113",
+            Self::Unhealthy => "BERTH-0114",
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::api::{Api, ApiServer, SocketError};
 use crate::code::Code;
 use crate::config::ServerConfig;
 use crate::docker::{Driver, DriverConfig, FileError};
+use crate::peers::Respondent;
 use crate::sender::{Sender, Target};
 use crate::spaces;
 
@@ -191,6 +192,8 @@ impl Node {
         spaces::ensure(&local, &config.local_space, SpaceSettings::local(Some(v6)))
             .await
             .map_err(ServerError::LocalSpace)?;
+        let respondent = Respondent::new(Arc::clone(ledger), config.local_space.clone());
+        replica.answer_with(Arc::new(respondent));
         let driver = DriverConfig {
             replica: replica.clone(),
             ledger: Arc::clone(ledger),
@@ -220,7 +223,7 @@ impl Node {
         let plugin = plugin.await.map_err(ServerError::Plugin)?;
         let api = Api::new(
             config.name.clone(),
-            config.global_space.clone(),
+            (config.local_space.clone(), config.global_space.clone()),
             Arc::clone(&self.local),
             Arc::clone(&self.global),
             self.stores.replica.clone(),

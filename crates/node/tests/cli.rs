@@ -10,7 +10,7 @@ fn berth(arguments: &[&str]) -> Output {
     command.args(arguments).env_clear().output().unwrap()
 }
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 16] = [
     &["server"],
     &["status"],
     &["space"],
@@ -25,6 +25,7 @@ const COMMANDS: [&[&str]; 15] = [
     &["address", "ls"],
     &["address", "show"],
     &["why"],
+    &["doctor"],
     &["completions"],
 ];
 

@@ -41,7 +41,9 @@ pub use fatal::{Fatal, FatalError};
 pub use ledger::{Ledger, LedgerConfig, LedgerError, LedgerStartError, LedgerStatus};
 pub use proposer::{NotExecuted, ProposeError, Proposed};
 pub use reads::{Consistency, Read, ReadError};
-pub use replica::{Fingerprint, MemberStatus, Replica, Role, StartError, Status};
+pub use replica::{
+    AskError, Fingerprint, MemberStatus, Replica, Respond, Role, StartError, Status,
+};
 pub use rocks::{EntryError, StoreError};
 pub use secret::{Secret, SecretError};
 pub use snapshot::SnapshotError;

@@ -1,6 +1,7 @@
 //! One node of the cluster.
 
 mod core;
+mod question;
 mod service;
 mod start;
 mod status;
@@ -13,6 +14,8 @@ use openraft::async_runtime::WatchReceiver;
 use tokio::task::JoinSet;
 
 pub(crate) use self::core::{Core, Executed, Hindrance};
+pub(crate) use question::RespondentSlot;
+pub use question::{AskError, Respond};
 pub use start::StartError;
 pub use status::{Fingerprint, MemberStatus, Role, Status};
 
@@ -36,6 +39,7 @@ struct Inner {
     proposer: Proposer,
     read_indexes: ReadIndexes,
     fatal: Fatal,
+    respondent: RespondentSlot,
     /// What runs beside Raft; it ends with this.
     tasks: tokio::sync::Mutex<JoinSet<()>>,
 }

@@ -125,8 +125,18 @@ impl Engine {
         serde_json::from_str(&containers).unwrap()
     }
 
+    /// The socket of its API.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join("docker.sock")
+    }
+
+    /// Its files.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     fn host(&self) -> String {
-        format!("unix://{}/docker.sock", self.dir.path().display())
+        format!("unix://{}", self.socket().display())
     }
 
     fn spec(&self) -> PathBuf {

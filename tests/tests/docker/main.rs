@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod daemon;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod example;
 #[cfg(test)]
 mod networks;

@@ -8,6 +8,7 @@ use berth_tests::{Cluster, LOCAL, eventually};
 use serde_json::Value;
 
 use crate::daemon::Engine;
+use crate::doctor::doctor;
 
 /// Given with `--aux-address`, and seen by no container.
 const AUXILIARY: &str = "10.88.5.9";
@@ -83,6 +84,8 @@ impl Host {
             (last.0 == last.1).then_some(())
         };
         eventually(what, agree).await;
+        let found = doctor(&self.cluster, &self.engine, &self.engine.socket(), &[]).await;
+        assert_eq!(found, (Some(0), BTreeSet::new()), "the doctor finds what is not so");
     }
 
     async fn running(&self) -> usize {

@@ -174,6 +174,41 @@ impl Service {
         self.scale(self.tasks - 3, None).await;
     }
 
+    /// `berth doctor --fix` frees what failures left in doubt; then, everywhere, nothing is wrong.
+    async fn examine(&mut self) {
+        println!("== examined by berth doctor");
+        let mut freed = 0;
+        for host in &self.swarm.hosts {
+            for finding in host.doctor(&["--fix"]).await {
+                assert_ne!(finding["severity"], "error", "{}: {finding}", host.name);
+                if finding.get("fix").is_some() {
+                    freed += 1;
+                } else {
+                    println!("  {}: {finding}", host.name);
+                }
+            }
+        }
+        for host in &self.swarm.hosts {
+            let what = format!("nothing is wrong on {}", host.name);
+            berth_tests::eventually(&what, async || {
+                let found = host.doctor(&[]).await;
+                for finding in &found {
+                    println!("  {}: {finding}", host.name);
+                }
+                found.is_empty().then_some(())
+            })
+            .await;
+        }
+        let (crashed, doubted) = (self.crashed.len(), self.doubted.len());
+        println!(
+            "  {freed} claims freed, {crashed} engines had crashed, {doubted} addresses been in doubt"
+        );
+        self.crashed.clear();
+        self.doubted.clear();
+        self.look(None).await;
+        self.ping().await;
+    }
+
     async fn remove(self) {
         println!("== all is removed");
         let leader = &self.swarm.hosts[self.swarm.leader(None).await];
@@ -205,6 +240,7 @@ async fn a_swarm_keeps_its_addresses() {
         service.plugin_off().await;
         service.engine_killed().await;
         service.quorum_lost(NO_QUORUM[0]).await;
+        service.examine().await;
     }
     if rounds() > 1 {
         service.quorum_lost(NO_QUORUM[1]).await;

@@ -148,6 +148,17 @@ impl Host {
         self.ask(&["pool", "ls"]).await
     }
 
+    /// What `berth doctor` finds here, of the engine inside.
+    pub(crate) async fn doctor(&self, further: &[&str]) -> Vec<Value> {
+        let mut command = Command::new(binary());
+        command.args(["doctor", "--output=json", "--docker-socket"]);
+        command.arg(self.dir.join("docker.sock")).args(further);
+        command.arg("--api-socket").arg(self.dir.join("berth/api.sock")).env_clear();
+        let said = command.output().await.unwrap();
+        let text = String::from_utf8_lossy(&said.stderr);
+        serde_json::from_slice(&said.stdout).unwrap_or_else(|_| panic!("{}: {text}", self.name))
+    }
+
     /// Runs a shell command on the host.
     pub(crate) async fn shell(&self, script: &str) -> String {
         outer(&["exec", &self.container, "sh", "-c", script]).await

@@ -33,6 +33,8 @@ pub(super) async fn show(
         node: api.0.name.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         cluster: api.0.replica.cluster().to_string(),
+        local_space: api.0.local_space.to_string(),
+        global_space: api.0.global_space.to_string(),
         ready: problems.is_empty(),
         problems,
         role: role(status.role).to_owned(),

@@ -82,6 +82,12 @@ pub struct Status {
     pub version: String,
     /// The cluster's id.
     pub cluster: String,
+    /// The space of this host's own networks.
+    #[serde(default)]
+    pub local_space: String,
+    /// The space of the Swarm that this host belongs to.
+    #[serde(default)]
+    pub global_space: String,
     /// It can serve the cluster's spaces: a leader and a quorum answer, and the spaces are there.
     pub ready: bool,
     /// What is wrong, in words that say what to do.
@@ -368,4 +374,42 @@ pub struct Claim {
     /// Labels, if there are any.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+}
+
+/// What a host holds in its own space of its Swarm's pools.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostClaims {
+    /// The host.
+    pub host: String,
+    /// The addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Why it did not tell, if it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<String>,
+}
+
+/// A claim that is to end although its claimant did not release it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suspect {
+    /// Its pool's id.
+    pub pool: String,
+    /// Its address; without one the pool itself.
+    #[serde(default)]
+    pub address: Option<IpAddr>,
+    /// The claim; if another stands by now, nothing happens.
+    pub claim: u64,
+    /// Even if it is neither stale nor in doubt.
+    #[serde(default)]
+    pub force: bool,
+    /// The reason.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// A claim that was ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freed {
+    /// The claim.
+    pub claim: u64,
 }

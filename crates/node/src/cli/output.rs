@@ -78,7 +78,8 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-fn note(text: &str) {
+/// Tells on standard error.
+pub(super) fn note(text: &str) {
     // Without a standard error there is nobody to tell.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }

@@ -153,6 +153,13 @@ impl Core {
         }
     }
 
+    /// A member, as the log has it.
+    pub(super) fn peer(&self, node: NodeId) -> Option<PeerNode> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.membership_config.get_node(&node.get()).cloned()
+    }
+
     /// Who leads, as far as this node knows.
     fn leader(&self) -> Option<(NodeId, PeerNode)> {
         let metrics = self.raft.metrics();

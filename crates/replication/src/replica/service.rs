@@ -8,7 +8,7 @@ use openraft::raft::{
     VoteRequest,
 };
 
-use super::Core;
+use super::{Core, RespondentSlot};
 use crate::Deadline;
 use crate::machine;
 use crate::raft::{Entry, EntryRecord, LogId, LogPosition, Snapshot, TypeConfig, Vote, VoteRecord};
@@ -21,6 +21,7 @@ use crate::transport::{
 pub(super) struct Service {
     pub(super) core: Core,
     pub(super) snapshots: Arc<SnapshotStore>,
+    pub(super) respondent: RespondentSlot,
 }
 
 /// A request could not be answered; the reason goes back to the peer.
@@ -43,6 +44,12 @@ impl Handle for Service {
                 let deadline = Deadline::after(Duration::from_millis(patience_ms));
                 Ok(Response::ReadIndex(self.core.read_index_here(deadline).await))
             }
+            Request::Question { body } => match self.respondent.get() {
+                Some(respondent) => {
+                    respondent.respond(body).await.map(|body| Response::Told { body })
+                }
+                None => Err("the node is starting".to_owned()),
+            },
             Request::SnapshotBegin { .. }
             | Request::SnapshotPiece { .. }
             | Request::SnapshotEnd => Err("snapshots have a connection of their own".to_owned()),

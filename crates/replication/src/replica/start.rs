@@ -8,7 +8,7 @@ use openraft::errors::{Fatal as RaftFatal, InitializeError, RaftError};
 use tokio::task::JoinSet;
 
 use super::service::Service;
-use super::{Core, Inner, Replica};
+use super::{Core, Inner, Replica, RespondentSlot};
 use crate::cluster::Cluster;
 use crate::config::ConfigError;
 use crate::directory::{DataDirectory, DirectoryError};
@@ -99,14 +99,16 @@ pub(super) async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Repli
     let core = Core { raft, applied, links, clock };
 
     let mut tasks = JoinSet::new();
-    let service = Service { core: core.clone(), snapshots: kept.snapshots };
+    let respondent = RespondentSlot::default();
+    let service =
+        Service { core: core.clone(), snapshots: kept.snapshots, respondent: respondent.clone() };
     tasks.spawn(server.run(Arc::new(service)));
     tasks.spawn(supervise(core.raft().clone(), fatal.clone()));
     let proposer = Proposer::start(core.clone(), &mut tasks);
     let read_indexes = ReadIndexes::start(core.clone(), &mut tasks);
     form(&core, &cluster).await.map_err(recover)?;
     let tasks = tokio::sync::Mutex::new(tasks);
-    Ok(Replica(Arc::new(Inner { core, proposer, read_indexes, fatal, tasks })))
+    Ok(Replica(Arc::new(Inner { core, proposer, read_indexes, fatal, respondent, tasks })))
 }
 
 /// What a data directory holds.

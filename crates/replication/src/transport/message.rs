@@ -34,6 +34,8 @@ pub(crate) enum Request {
     SnapshotPiece { offset: u64, bytes: Bytes },
     /// That was all: install it.
     SnapshotEnd,
+    /// A question of those who use the replica, which only they understand.
+    Question { body: Bytes },
 }
 
 /// A candidate's vote and log.
@@ -70,6 +72,8 @@ pub(crate) enum Response {
     SnapshotInstalled { vote: VoteRecord },
     /// To any: it could not be done.
     Failed { reason: String },
+    /// To [`Request::Question`].
+    Told { body: Bytes },
 }
 
 impl Record for Response {

@@ -1,0 +1,500 @@
+//! The comparison, and what it finds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipamapi::ipnet::IpNet;
+use serde::Serialize;
+
+use super::observation::{Network, Observation};
+use crate::api::types::{Address, AddressState, Claim, Holder, Pool, Space};
+
+/// Why what is of the current session is left.
+const LEFT: &str = "the engine may hold it in memory, so it is left until the engine begins anew";
+
+/// What Berth holds, as one node has it.
+#[derive(Debug, Clone)]
+pub struct Books {
+    /// The host that asks.
+    pub host: String,
+    /// The space of its own networks.
+    pub local_space: String,
+    /// The space of its Swarm.
+    pub global_space: String,
+    /// All spaces.
+    pub spaces: Vec<Space>,
+    /// All pools.
+    pub pools: Vec<Pool>,
+    /// All addresses that are claimed or cooling.
+    pub addresses: Vec<Address>,
+    /// Addresses that hosts hold for the Swarm's networks in spaces of their own, load balancers'
+    /// among them; or why that is not known of every host.
+    pub of_hosts: OfHosts,
+}
+
+impl Books {
+    /// These, with what hosts told at another time.
+    #[must_use]
+    pub fn with_hosts_of(self, other: &Self) -> Self {
+        Self { of_hosts: other.of_hosts.clone(), ..self }
+    }
+}
+
+/// What all hosts hold in spaces of their own, or why not all of them told.
+pub type OfHosts = Result<BTreeSet<IpAddr>, String>;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// An address may be given twice, or nothing works.
+    Error,
+    /// Something is lost, or soon will be.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is, in one word: `leak`, `missing`, `unseen`, `driver`, `node`, `hidden`.
+    pub kind: &'static str,
+    /// What it is about.
+    pub about: String,
+    /// What was found, and what to do.
+    pub detail: String,
+    /// How `--fix` would end it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Fix>,
+}
+
+/// A claim that nobody uses, and that is not of the current session or in doubt.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Fix {
+    /// Its pool.
+    pub pool: String,
+    /// Its address; without one the pool itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// The claim.
+    pub claim: u64,
+}
+
+/// What is used of one space.
+#[derive(Default)]
+struct Uses<'a> {
+    networks: BTreeMap<IpNet, &'a Network>,
+    addresses: BTreeMap<IpAddr, (&'a Network, &'a str)>,
+}
+
+impl<'a> Uses<'a> {
+    fn add(&mut self, network: &'a Network) {
+        self.networks.extend(network.prefixes.iter().map(|prefix| (*prefix, network)));
+        let uses = network.uses.iter();
+        self.addresses.extend(uses.map(|(address, by)| (*address, (network, by.as_str()))));
+    }
+}
+
+/// Compares what is held with what is used.
+pub fn compare(books: &Books, seen: &Observation) -> BTreeSet<Finding> {
+    let mut spaces: BTreeMap<&str, Uses<'_>> = BTreeMap::new();
+    spaces.entry(&books.local_space).or_default();
+    for space in books.spaces.iter().filter(|space| space.sharing == "shared") {
+        spaces.entry(&space.name).or_default();
+    }
+    for network in &seen.networks {
+        let named = network.space.as_deref().filter(|_| !network.swarm);
+        spaces.entry(named.unwrap_or(&books.local_space)).or_default().add(network);
+    }
+    if let Some(swarm) = &seen.swarm {
+        let uses = spaces.entry(&books.global_space).or_default();
+        swarm.networks.iter().for_each(|network| uses.add(network));
+    }
+    let mut findings = BTreeSet::new();
+    for (space, uses) in &spaces {
+        let comparison = Comparison::new(books, space, uses);
+        findings.extend(comparison.addresses());
+        findings.extend(comparison.pools());
+        findings.extend(comparison.missing());
+    }
+    let swarm = seen.swarm.iter().flat_map(|swarm| &swarm.networks);
+    findings.extend(swarm.filter_map(|network| check_driver(network, seen)));
+    findings
+}
+
+/// One space: what Berth holds of it, and what is used of it.
+struct Comparison<'a> {
+    books: &'a Books,
+    space: &'a str,
+    uses: &'a Uses<'a>,
+    /// All hosts' claims count, not this host's only.
+    of_swarm: bool,
+    /// Why some of what is used cannot be seen.
+    hidden: Option<&'a str>,
+    /// The newest session of whose claims count.
+    latest: Option<u64>,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(books: &'a Books, space: &'a str, uses: &'a Uses<'a>) -> Self {
+        let of_swarm = space == books.global_space;
+        let hidden = books.of_hosts.as_ref().err().filter(|_| of_swarm).map(String::as_str);
+        let this = Self { books, space, uses, of_swarm, hidden, latest: None };
+        let known = books.spaces.iter().filter(|known| known.name == space);
+        let sessions = known.flat_map(|space| &space.sessions);
+        let latest = sessions.filter(|session| this.counts(&session.host)).map(|s| s.id).max();
+        Self { latest, ..this }
+    }
+
+    /// Whether this comparison can tell about claims made through a host.
+    fn counts(&self, host: &str) -> bool {
+        self.of_swarm || host == self.books.host
+    }
+
+    /// What hosts hold of a Swarm's networks is used by them: load balancers', in no API.
+    fn by_hosts(&self, is: impl Fn(&IpAddr) -> bool) -> bool {
+        self.of_swarm && self.books.of_hosts.as_ref().is_ok_and(|held| held.iter().any(is))
+    }
+
+    /// A network uses its gateway and auxiliary addresses; engines do not show those that they chose.
+    fn is_fixed(&self, held: &Address, claim: &Claim) -> bool {
+        let fixed = matches!(claim.kind.as_str(), "gateway" | "auxiliary");
+        fixed && self.uses.networks.keys().any(|prefix| prefix.contains(&held.address))
+    }
+
+    fn claimed(&self) -> impl Iterator<Item = (&'a Address, &'a Claim)> {
+        let of_space = self.books.addresses.iter().filter(|held| held.space == self.space);
+        let claimed = of_space.filter(|held| held.state != AddressState::Cooling);
+        let claims = claimed.filter_map(|held| Some((held, held.claim.as_ref()?)));
+        claims.filter(|(_, claim)| self.counts(&claim.host))
+    }
+
+    fn held_pools(&self) -> impl Iterator<Item = (&'a Pool, &'a Holder, IpNet)> {
+        let of_space = self.books.pools.iter().filter(|pool| pool.space == self.space);
+        of_space.filter_map(|pool| {
+            let holder = pool.holders.iter().find(|holder| self.counts(&holder.host))?;
+            Some((pool, holder, pool.prefix.parse().ok()?))
+        })
+    }
+
+    /// Addresses that are held and not used.
+    fn addresses(&self) -> impl Iterator<Item = Finding> {
+        let unused = self.claimed().filter(|(held, claim)| {
+            let used = self.uses.addresses.contains_key(&held.address);
+            !used && !self.is_fixed(held, claim) && !self.by_hosts(|used| *used == held.address)
+        });
+        unused.filter_map(|(held, claim)| {
+            let doubtful = matches!(held.state, AddressState::Stale | AddressState::Suspect);
+            let fix = Fix { pool: held.pool.clone(), address: Some(held.address), claim: claim.id };
+            let (kind, why) = match (doubtful, self.hidden) {
+                (true, None) => ("leak", "in doubt, and nothing uses it".to_owned()),
+                (true, Some(reason)) => (
+                    "hidden",
+                    format!(
+                        "in doubt, and no task or service uses it; it may be a host's load \
+                         balancer: {reason}"
+                    ),
+                ),
+                (false, None) => ("unseen", format!("and nothing shows it; {LEFT}")),
+                // Most of these are load balancers'.
+                (false, Some(_)) => return None,
+            };
+            Some(Finding {
+                severity: Severity::Warning,
+                kind,
+                about: format!("{} in {}", held.address, held.pool),
+                detail: format!("held through {} since {}, {why}", claim.host, claim.since),
+                fix: Some(fix).filter(|_| kind == "leak"),
+            })
+        })
+    }
+
+    /// Pools that are held, and of no network.
+    fn pools(&self) -> impl Iterator<Item = Finding> {
+        let unused = self.held_pools().filter(|(.., prefix)| {
+            let used = self.uses.networks.contains_key(prefix);
+            !used && !self.by_hosts(|address| prefix.contains(address))
+        });
+        unused.map(|(pool, holder, _)| {
+            let over = self.latest.is_some_and(|latest| holder.session < latest);
+            let (kind, why) = match (holder.suspect || over, self.hidden) {
+                (true, None) => ("leak", "in doubt, and of no network".to_owned()),
+                (true, Some(reason)) => {
+                    ("hidden", format!("in doubt, and of no network; hosts may use it: {reason}"))
+                }
+                (false, _) => ("unseen", format!("and of no network; {LEFT}")),
+            };
+            let fix = Fix { pool: pool.id.clone(), address: None, claim: holder.claim };
+            Finding {
+                severity: Severity::Warning,
+                kind,
+                about: format!("pool {}", pool.id),
+                detail: format!("held through {} since {}, {why}", holder.host, holder.since),
+                fix: Some(fix).filter(|_| kind == "leak"),
+            }
+        })
+    }
+
+    /// Pools and addresses that are used and not held.
+    fn missing(&self) -> impl Iterator<Item = Finding> {
+        let pools: BTreeSet<IpNet> = self.held_pools().map(|(.., prefix)| prefix).collect();
+        let held: BTreeSet<IpAddr> = self.claimed().map(|(held, _)| held.address).collect();
+        let missing = |about: String, detail: String| Finding {
+            severity: Severity::Error,
+            kind: "missing",
+            about: format!("{about} in {}", self.space),
+            detail,
+            fix: None,
+        };
+        let networks = self.uses.networks.iter().filter(|(prefix, _)| !pools.contains(prefix));
+        let networks = networks.map(|(prefix, network)| {
+            let detail = format!(
+                "network {} uses it, and no pool holds it: it may be given to another network; \
+                 restart the engine, so that it claims its networks again",
+                network.name
+            );
+            missing(prefix.to_string(), detail)
+        });
+        let addresses = self.uses.addresses.iter().filter(|(address, _)| {
+            !held.contains(address) && pools.iter().any(|prefix| prefix.contains(*address))
+        });
+        let addresses = addresses.map(|(address, (network, by))| {
+            let detail = format!(
+                "{by} of network {} uses it, and it is not held: it may be given to another; \
+                 restart what uses it",
+                network.name
+            );
+            missing(address.to_string(), detail)
+        });
+        networks.chain(addresses).collect::<Vec<_>>().into_iter()
+    }
+}
+
+/// Swarm takes a name without its tag, and then never finds the plugin.
+fn check_driver(network: &Network, seen: &Observation) -> Option<Finding> {
+    let driver = network.driver.as_str();
+    let tagged = driver.rsplit('/').next().is_some_and(|name| name.contains(':'));
+    let plugin = seen.plugins.iter().find(|plugin| {
+        plugin.strip_prefix(driver).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    });
+    let detail = match plugin {
+        Some(plugin) if plugin == driver => return None,
+        Some(plugin) => format!(
+            "its IPAM driver is written {driver:?}, without a tag: Swarm never finds it, and its \
+             tasks wait for ever; remove the network, and make it with --ipam-driver {plugin}"
+        ),
+        None if tagged => format!(
+            "its IPAM driver {driver:?} is not enabled on this host: enable the plugin, or remove \
+             the network"
+        ),
+        // A driver by its socket has no tag.
+        None => return None,
+    };
+    Some(Finding {
+        severity: Severity::Error,
+        kind: "driver",
+        about: format!("network {}", network.name),
+        detail,
+        fix: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::observation::SwarmView;
+    use super::*;
+    use crate::api::types::{Count, Scope, Session, Usage};
+
+    const HOST: &str = "h1";
+
+    fn space(name: &str, sharing: &str) -> Space {
+        let session = Session { id: 9, host: HOST.into(), opened: String::new() };
+        Space {
+            name: name.into(),
+            scope: Scope::Local,
+            sharing: sharing.into(),
+            ranges: Vec::new(),
+            reuse_delay_ms: 0,
+            apart: false,
+            pools: 0,
+            addresses: 0,
+            reservations: Vec::new(),
+            sessions: vec![session],
+        }
+    }
+
+    fn pool(space: &str, prefix: &str, session: u64) -> Pool {
+        let holder =
+            Holder { host: HOST.into(), session, claim: 10, since: "then".into(), suspect: false };
+        let none = Count(0);
+        Pool {
+            id: format!("{space}/{prefix}"),
+            space: space.into(),
+            scope: Scope::Local,
+            prefix: prefix.into(),
+            sub_pool: None,
+            name: None,
+            gateway: None,
+            since: "then".into(),
+            behind: false,
+            labels: BTreeMap::new(),
+            holders: vec![holder],
+            usage: Usage {
+                size: none,
+                free: none,
+                held: none,
+                stale: none,
+                suspect: none,
+                cooling: none,
+                reserved: none,
+            },
+        }
+    }
+
+    fn address(pool: &Pool, address: &str, state: AddressState) -> Address {
+        let claim = Claim {
+            id: 11,
+            session: 9,
+            since: "then".into(),
+            host: HOST.into(),
+            kind: "endpoint".into(),
+            owner: None,
+            mac: None,
+            labels: BTreeMap::new(),
+        };
+        Address {
+            address: address.parse().unwrap(),
+            pool: pool.id.clone(),
+            space: pool.space.clone(),
+            scope: pool.scope,
+            state,
+            released: None,
+            unverified: None,
+            note: None,
+            claim: Some(claim),
+        }
+    }
+
+    fn books(pools: Vec<Pool>, addresses: Vec<Address>, of_hosts: OfHosts) -> Books {
+        Books {
+            host: HOST.into(),
+            local_space: "L".into(),
+            global_space: "G".into(),
+            spaces: vec![space("L", "local"), space("G", "exclusive")],
+            pools,
+            addresses,
+            of_hosts,
+        }
+    }
+
+    fn network(prefix: &str, uses: &[&str]) -> Network {
+        let uses = uses.iter().map(|used| (used.parse().unwrap(), "endpoint e".to_owned()));
+        Network {
+            id: "1".into(),
+            name: "net".into(),
+            driver: "berth:latest".into(),
+            prefixes: vec![prefix.parse().unwrap()],
+            uses: uses.collect(),
+            ..Network::default()
+        }
+    }
+
+    fn kinds(books: &Books, seen: &Observation) -> Vec<(&'static str, bool)> {
+        compare(books, seen).iter().map(|found| (found.kind, found.fix.is_some())).collect()
+    }
+
+    fn unknown() -> OfHosts {
+        Err("h3 is silent".to_owned())
+    }
+
+    #[test]
+    fn what_is_used_and_held_is_right() {
+        let pool = pool("L", "10.1.0.0/24", 9);
+        let held = address(&pool, "10.1.0.2", AddressState::Held);
+        let seen = Observation {
+            networks: vec![network("10.1.0.0/24", &["10.1.0.2"])],
+            ..Observation::default()
+        };
+        assert_eq!(kinds(&books(vec![pool], vec![held], unknown()), &seen), []);
+    }
+
+    #[test]
+    fn only_what_is_in_doubt_is_to_be_freed() {
+        let pool = pool("L", "10.1.0.0/24", 9);
+        let addresses = vec![
+            address(&pool, "10.1.0.2", AddressState::Held),
+            address(&pool, "10.1.0.3", AddressState::Stale),
+            address(&pool, "10.1.0.4", AddressState::Suspect),
+            address(&pool, "10.1.0.5", AddressState::Cooling),
+        ];
+        let seen =
+            Observation { networks: vec![network("10.1.0.0/24", &[])], ..Observation::default() };
+        let found = kinds(&books(vec![pool], addresses, unknown()), &seen);
+        assert_eq!(found, [("leak", true), ("leak", true), ("unseen", false)]);
+    }
+
+    #[test]
+    fn an_earlier_sessions_pool_is_a_leak_and_a_later_ones_is_not() {
+        let pools = vec![pool("L", "10.1.0.0/24", 8), pool("L", "10.2.0.0/24", 9)];
+        let found = kinds(&books(pools, Vec::new(), unknown()), &Observation::default());
+        assert_eq!(found, [("leak", true), ("unseen", false)]);
+    }
+
+    #[test]
+    fn another_hosts_claims_are_not_this_ones_to_judge() {
+        let mut pool = pool("L", "10.1.0.0/24", 8);
+        pool.holders[0].host = "h2".into();
+        assert_eq!(kinds(&books(vec![pool], Vec::new(), unknown()), &Observation::default()), []);
+    }
+
+    #[test]
+    fn what_is_used_and_not_held_is_missing() {
+        let pool = pool("L", "10.1.0.0/24", 9);
+        let networks =
+            vec![network("10.1.0.0/24", &["10.1.0.2"]), network("10.9.0.0/24", &["10.9.0.2"])];
+        let seen = Observation { networks, ..Observation::default() };
+        let found = compare(&books(vec![pool], Vec::new(), unknown()), &seen);
+        let about: Vec<&str> = found.iter().map(|found| found.about.as_str()).collect();
+        assert_eq!(about, ["10.1.0.2 in L", "10.9.0.0/24 in L"]);
+        assert!(found.iter().all(|found| found.severity == Severity::Error));
+    }
+
+    #[test]
+    fn of_a_swarm_nothing_is_a_leak_until_all_hosts_told() {
+        let pool = pool("G", "10.0.0.0/24", 9);
+        let addresses = vec![
+            address(&pool, "10.0.0.2", AddressState::Stale),
+            address(&pool, "10.0.0.3", AddressState::Held),
+        ];
+        let networks = vec![network("10.0.0.0/24", &[])];
+        let swarm = SwarmView { networks, hosts: 3 };
+        let plugins = vec!["berth:latest".to_owned()];
+        let seen = Observation { swarm: Some(swarm), plugins, ..Observation::default() };
+        let all = |of_hosts| books(vec![pool.clone()], addresses.clone(), of_hosts);
+        assert_eq!(kinds(&all(unknown()), &seen), [("hidden", false)]);
+        let balancers = ["10.0.0.2", "10.0.0.3"].map(|address| address.parse().unwrap());
+        assert_eq!(kinds(&all(Ok(balancers.into())), &seen), []);
+        let found = kinds(&all(Ok(BTreeSet::new())), &seen);
+        assert_eq!(found, [("leak", true), ("unseen", false)]);
+        // Without a manager's word nothing is told of a Swarm's space.
+        assert_eq!(kinds(&all(unknown()), &Observation::default()), []);
+    }
+
+    #[test]
+    fn a_driver_without_its_tag_is_named() {
+        let pool = pool("G", "10.0.0.0/24", 9);
+        let mut network = network("10.0.0.0/24", &[]);
+        network.driver = "berth".into();
+        let swarm = SwarmView { networks: vec![network], hosts: 3 };
+        let plugins = vec!["berth:latest".to_owned()];
+        let seen = Observation { swarm: Some(swarm), plugins, ..Observation::default() };
+        let found = compare(&books(vec![pool], Vec::new(), unknown()), &seen);
+        let found: Vec<&Finding> = found.iter().collect();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].kind, "driver");
+        assert!(found[0].detail.contains("--ipam-driver berth:latest"), "{}", found[0].detail);
+    }
+}

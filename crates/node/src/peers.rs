@@ -1,0 +1,123 @@
+//! What nodes ask of each other beside the replicated log.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use berth_allocator::{AddressState, Prefix, SpaceName, State};
+use berth_codec::{Kind, Record};
+use berth_replication::{Deadline, Ledger, Replica, Respond};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// How long another node may take.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Question {
+    /// Which addresses of these prefixes does your host hold in its own space?
+    HeldLocally(Vec<Prefix>),
+}
+
+impl Record for Question {
+    const KIND: Kind = Kind::PeerMessage;
+    const VERSION: u8 = 1;
+    /// 1 MiB: thousands of prefixes.
+    const LIMIT: usize = 1 << 20;
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Answer {
+    /// To [`Question::HeldLocally`].
+    HeldLocally(BTreeSet<IpAddr>),
+}
+
+impl Record for Answer {
+    const KIND: Kind = Kind::PeerMessage;
+    const VERSION: u8 = 1;
+    /// 32 MiB: a million addresses.
+    const LIMIT: usize = 32 << 20;
+}
+
+/// A host, and what it holds in its own space; or why it did not tell.
+pub type OfHost = (String, Result<BTreeSet<IpAddr>, String>);
+
+/// Answers other nodes.
+pub struct Respondent {
+    ledger: Arc<Ledger>,
+    local: SpaceName,
+}
+
+impl Respondent {
+    /// One that tells what this ledger holds in this host's space.
+    pub fn new(ledger: Arc<Ledger>, local: SpaceName) -> Self {
+        Self { ledger, local }
+    }
+
+    fn held(&self, prefixes: &[Prefix]) -> BTreeSet<IpAddr> {
+        self.ledger.read(|state| held(state, &self.local, prefixes))
+    }
+}
+
+#[async_trait]
+impl Respond for Respondent {
+    async fn respond(&self, question: Bytes) -> Result<Bytes, String> {
+        let Question::HeldLocally(prefixes) =
+            berth_codec::decode(&question).map_err(|error| error.to_string())?;
+        let answer = Answer::HeldLocally(self.held(&prefixes));
+        berth_codec::encode(&answer).map(Bytes::from).map_err(|error| error.to_string())
+    }
+}
+
+fn held(state: &State, space: &SpaceName, prefixes: &[Prefix]) -> BTreeSet<IpAddr> {
+    let mut held = BTreeSet::new();
+    for id in prefixes.iter().flat_map(|prefix| state.overlapping(space, *prefix)) {
+        let addresses = state.addresses(&id).unwrap_or_default();
+        let claimed = addresses.into_iter().filter(|view| {
+            matches!(view.state, AddressState::Held | AddressState::Stale | AddressState::Suspect)
+        });
+        held.extend(claimed.map(|view| view.address));
+    }
+    held
+}
+
+/// What every member's host holds of these prefixes in its own space.
+pub async fn held_by_hosts(
+    replica: &Replica,
+    ledger: &Ledger,
+    local: &SpaceName,
+    prefixes: Vec<Prefix>,
+) -> Vec<OfHost> {
+    let status = replica.status();
+    let deadline = Deadline::after(ANSWER_MAX);
+    let question = berth_codec::encode(&Question::HeldLocally(prefixes.clone())).map(Bytes::from);
+    let mut hosts = Vec::new();
+    for member in status.members {
+        let answer = if member.node == status.node {
+            Ok(ledger.read(|state| held(state, local, &prefixes)))
+        } else {
+            match &question {
+                Ok(question) => ask(replica, member.node, question.clone(), deadline).await,
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        hosts.push((member.name, answer));
+    }
+    hosts
+}
+
+async fn ask(
+    replica: &Replica,
+    node: berth_replication::NodeId,
+    question: Bytes,
+    deadline: Deadline,
+) -> Result<BTreeSet<IpAddr>, String> {
+    let told = replica.ask(node, question, deadline).await.map_err(|error| error.to_string())?;
+    let Answer::HeldLocally(addresses) =
+        berth_codec::decode(&told).map_err(|error| error.to_string())?;
+    Ok(addresses)
+}
