@@ -16,6 +16,8 @@ use crate::swarm::{SWARM_PATIENCE, Swarm};
 const NETWORK: &str = "berth-net";
 /// The service on it.
 const SERVICE: &str = "web";
+/// The last part of an address that no dynamic request has come to.
+const CHOSEN: &str = "240";
 /// After this long the others have elected another leader, and call the paused host's tasks lost.
 const PAUSE: Duration = Duration::from_secs(30);
 /// How long Berth is without a quorum: its requests wait so long; and, in the longer form, are refused.
@@ -174,6 +176,46 @@ impl Service {
         self.scale(self.tasks - 3, None).await;
     }
 
+    /// Everything loses power at once.
+    async fn all_lost(&mut self) {
+        println!("== all hosts are killed at once, and come back");
+        for host in &self.swarm.hosts {
+            host.kill().await;
+        }
+        self.crashed.extend(0..self.swarm.hosts.len());
+        for host in &self.swarm.hosts {
+            host.boot().await;
+        }
+        for host in &self.swarm.hosts {
+            host.ready().await;
+        }
+        self.look_within(RETRY_PATIENCE, None).await;
+        self.ping().await;
+    }
+
+    /// A container beside the service, with an address that its user chose.
+    async fn attached(&mut self) {
+        println!("== a container with an address of its user's choice");
+        let (first, _) = self.seen.tasks.first_key_value().expect("the service has tasks");
+        let wanted = first.to_string();
+        let (network, _) = wanted.rsplit_once('.').expect("it has an IPv4 address");
+        let wanted = format!("{network}.{CHOSEN}");
+        let host = &self.swarm.hosts[self.swarm.leader(None).await];
+        let ip = format!("--ip={wanted}");
+        let script = format!("ip addr | grep -q {wanted}/ && ping -c1 -W5 {first}");
+        let run = ["run", "--rm", "--network", NETWORK, &ip, "busybox", "sh", "-c", &script];
+        host.docker(&run).await;
+        let taken = format!("--ip={first}");
+        let run = ["run", "--rm", "--network", NETWORK, &taken, "busybox", "true"];
+        let refused = host.try_docker(&run).await;
+        let refused = refused.expect_err("a task has that address");
+        println!(
+            "  {wanted} was given, {first} refused: {}",
+            refused.lines().next().unwrap_or_default()
+        );
+        self.look(None).await;
+    }
+
     /// `berth doctor --fix` frees what failures left in doubt; then, everywhere, nothing is wrong.
     async fn examine(&mut self) {
         println!("== examined by berth doctor");
@@ -240,10 +282,16 @@ async fn a_swarm_keeps_its_addresses() {
         service.plugin_off().await;
         service.engine_killed().await;
         service.quorum_lost(NO_QUORUM[0]).await;
+        service.all_lost().await;
         service.examine().await;
+        service.attached().await;
     }
     if rounds() > 1 {
         service.quorum_lost(NO_QUORUM[1]).await;
+        for tasks in [60, 5, 20] {
+            service.scale(tasks, None).await;
+        }
+        service.examine().await;
     }
     service.remove().await;
 }
