@@ -17,7 +17,7 @@ mod states;
 mod status;
 mod suspects;
 pub mod types;
-mod views;
+pub(crate) mod views;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_allocator::{
-    AddressGrant, ClaimId, ClientName, Command, PoolGrant, PoolId, Prefix, Rejection, RequestPool,
-    Response, Sharing, SpaceName, State, Text, Usage, WantedPool,
+    AddressGrant, ClaimId, ClientName, Command, Evidence, FreeSuspect, PoolGrant, PoolId, Prefix,
+    Rejection, RequestPool, Response, Revision, Sharing, SpaceName, State, Text, Usage, WantedPool,
 };
 use berth_replication::{Consistency, Deadline, Ledger, Replica};
 use ipamapi::ipnet::IpNet;
@@ -41,6 +41,8 @@ use crate::sender::{Sender, SubmitError, Target};
 
 /// Kept back from the engine's deadline, so that our own error still reaches it.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+/// How long freeing what is unused may take.
+const FREE_MAX: Duration = Duration::from_secs(5);
 /// Addresses up to which a full pool's error counts what it is full of.
 const EXPLAINED_MAX: u128 = 4_096;
 
@@ -164,6 +166,24 @@ impl Driver {
                 ErrorKind::NoAvailableAddresses.because(format!("`berth why {pool}` says by whom"))
             }
         }
+    }
+
+    /// Ends a claim that this host's engine was seen not to use (rule 7), by a look that began after
+    /// this revision of the claim's half.
+    pub async fn free_unused(
+        &self,
+        pool: PoolId,
+        address: Option<IpAddr>,
+        claim: u64,
+        began: Revision,
+    ) -> Result<(), SubmitError> {
+        let half = self.half(&pool.space);
+        let none = || SubmitError::NotExecuted("no session of the engine is open".to_owned());
+        let session = half.sessions.known(&pool.space).await.ok_or_else(none)?;
+        let evidence = Evidence::Observation { session, began };
+        let claim = ClaimId::new(claim);
+        let command = Command::FreeSuspect(FreeSuspect { pool, address, claim, evidence });
+        half.decide(command, Fate::Finish, Deadline::after(FREE_MAX)).await.map(|_| ())
     }
 }
 

@@ -6,8 +6,10 @@ mod ask;
 mod docker;
 mod findings;
 mod observation;
+mod reconciler;
 
 pub use ask::DockerError;
 pub use docker::observe;
 pub use findings::{Books, Finding, Fix, OfHosts, Severity, compare};
 pub use observation::{Network, Observation, SwarmView};
+pub use reconciler::Reconciler;

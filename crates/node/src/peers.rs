@@ -46,6 +46,19 @@ impl Record for Answer {
 /// A host, and what it holds in its own space; or why it did not tell.
 pub type OfHost = (String, Result<BTreeSet<IpAddr>, String>);
 
+/// What all hosts of a Swarm of so many hold. What one did not tell is not known.
+pub fn all_told(hosts: Vec<OfHost>, expected: usize) -> Result<BTreeSet<IpAddr>, String> {
+    if hosts.len() < expected {
+        return Err(format!("the Swarm has {expected} hosts, and Berth runs on {}", hosts.len()));
+    }
+    let mut all = BTreeSet::new();
+    for (host, held) in hosts {
+        let silent = |reason| format!("{host} did not tell what it holds: {reason}");
+        all.extend(held.map_err(silent)?);
+    }
+    Ok(all)
+}
+
 /// Answers other nodes.
 pub struct Respondent {
     ledger: Arc<Ledger>,

@@ -22,6 +22,7 @@ use crate::api::{Api, ApiServer, SocketError};
 use crate::code::Code;
 use crate::config::ServerConfig;
 use crate::docker::{Driver, DriverConfig, FileError};
+use crate::doctor::Reconciler;
 use crate::peers::Respondent;
 use crate::sender::{Sender, Target};
 use crate::spaces;
@@ -234,7 +235,29 @@ impl Node {
         servers.spawn(plugin.serve(stopped(stop.clone())));
         servers.spawn(api.serve(stopped(stop.clone())));
         servers.spawn(self.make_global_space(config, stopped(stop.clone())));
+        if let Some(reconciler) = self.reconciler(config) {
+            let stopped = stopped(stop.clone());
+            servers.spawn(async move {
+                tokio::select! {
+                    () = reconciler.run() => {}
+                    () = stopped => {}
+                }
+            });
+        }
         Ok(servers)
+    }
+
+    fn reconciler(&self, config: &ServerConfig) -> Option<Reconciler> {
+        Some(Reconciler {
+            docker_socket: config.docker_socket.clone()?,
+            every: config.reconcile_every,
+            driver: Arc::clone(&self.driver),
+            replica: self.stores.replica.clone(),
+            ledger: Arc::clone(&self.stores.ledger),
+            host: config.name.clone(),
+            local_space: config.local_space.clone(),
+            global_space: config.global_space.clone(),
+        })
     }
 
     /// Makes the Swarm's space as soon as there is a leader.

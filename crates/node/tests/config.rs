@@ -116,6 +116,8 @@ fn a_file_has_the_flags_names() {
         bootstrap-secret-file = "/s"
         realm = "r"
         insecure = true
+        docker-socket = "/e"
+        reconcile-seconds = 5
         log-level = "debug"
         log-format = "json"
     "#;
@@ -133,6 +135,8 @@ fn a_file_has_the_flags_names() {
         bootstrap_secret_file: Some(_),
         realm: Some(_),
         insecure: Some(true),
+        docker_socket: Some(_),
+        reconcile_seconds: Some(5),
         log_level: Some(_),
         log_format: Some(_),
     } = settings

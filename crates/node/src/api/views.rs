@@ -22,7 +22,7 @@ fn labels(labels: &Labels) -> BTreeMap<String, String> {
     labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
 }
 
-pub(super) fn space(scope: Scope, view: SpaceView) -> Space {
+pub(crate) fn space(scope: Scope, view: SpaceView) -> Space {
     let SpaceView { name, settings, pools, addresses, reservations, sessions } = view;
     let sharing = match settings.sharing {
         Sharing::Exclusive => "exclusive",
@@ -56,7 +56,7 @@ pub(super) fn space(scope: Scope, view: SpaceView) -> Space {
     }
 }
 
-pub(super) fn pool(scope: Scope, view: PoolView) -> Pool {
+pub(crate) fn pool(scope: Scope, view: PoolView) -> Pool {
     let holder = |holder: HolderView| Holder {
         host: holder.client.to_string(),
         session: holder.epoch.get(),
@@ -92,7 +92,7 @@ fn usage(usage: &allocator::Usage) -> Usage {
     }
 }
 
-pub(super) fn address(scope: Scope, view: AddressView) -> Address {
+pub(crate) fn address(scope: Scope, view: AddressView) -> Address {
     use berth_allocator::AddressState as Seen;
     let (mut released, mut unverified, mut note) = (None, None, None);
     let state = match view.state {

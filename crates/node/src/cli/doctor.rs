@@ -13,7 +13,8 @@ use super::output::{Format, note, show};
 use super::table::table;
 use crate::api::types::{Address, Freed, HostClaims, Listing, Pool, Status, Suspect};
 use crate::code::Code;
-use crate::doctor::{Books, Finding, Fix, Observation, Severity, compare, observe};
+use crate::doctor::{Books, Finding, Fix, Observation, OfHosts, Severity, compare, observe};
+use crate::peers::all_told;
 
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 /// What is found twice, this far apart, was not just about to change.
@@ -124,19 +125,11 @@ async fn books(api: &ApiClient, seen: Option<&Observation>) -> Result<Books, Fai
     })
 }
 
-/// What is not told by every host of the Swarm is not known.
-fn of_hosts(hosts: Vec<HostClaims>, expected: usize) -> Result<BTreeSet<std::net::IpAddr>, String> {
-    if hosts.len() < expected {
-        return Err(format!("the Swarm has {expected} hosts, and Berth runs on {}", hosts.len()));
-    }
-    let mut held = BTreeSet::new();
-    for HostClaims { host, addresses, silent } in hosts {
-        match silent {
-            Some(reason) => return Err(format!("{host} did not tell what it holds: {reason}")),
-            None => held.extend(addresses),
-        }
-    }
-    Ok(held)
+fn of_hosts(hosts: Vec<HostClaims>, expected: usize) -> OfHosts {
+    let told = hosts.into_iter().map(|HostClaims { host, addresses, silent }| {
+        (host, silent.map_or(Ok(addresses.into_iter().collect()), Err))
+    });
+    all_told(told.collect(), expected)
 }
 
 /// Frees them; gives how many are gone.

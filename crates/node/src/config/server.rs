@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use berth_allocator::{ClientName, SpaceName};
 use berth_replication::{Member, NodeName, Secret};
@@ -13,6 +14,8 @@ use super::{
 
 /// Bytes in a Unix socket's path: the kernel's 108, less the NUL.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// Seconds between two looks at the engine.
+const RECONCILE_SECONDS: u64 = 60;
 /// Bytes in a realm's name, which is part of a space's.
 const REALM_BYTES_MAX: usize = 100;
 /// The global space where no realm is set, and the first part of its name where one is.
@@ -41,6 +44,10 @@ pub struct ServerConfig {
     pub secret: Option<Secret>,
     /// Plaintext beyond loopback is wanted.
     pub insecure: bool,
+    /// The engine's API, if this node may look at it.
+    pub docker_socket: Option<PathBuf>,
+    /// The pause between two looks.
+    pub reconcile_every: Duration,
     /// The space of this host's own networks.
     pub local_space: SpaceName,
     /// The space of the Swarm it belongs to.
@@ -95,6 +102,10 @@ impl ServerConfig {
             plugin_socket,
             secret,
             insecure,
+            docker_socket: settings.docker_socket,
+            reconcile_every: Duration::from_secs(
+                settings.reconcile_seconds.unwrap_or(RECONCILE_SECONDS).max(1),
+            ),
             local_space: SpaceName::new(LOCAL_SPACE).expect("the default name is one"),
             global_space: global_space(settings.realm.as_deref())?,
             log_level: settings.log_level.unwrap_or_default(),

@@ -63,6 +63,14 @@ pub struct Settings {
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub insecure: Option<bool>,
 
+    /// Socket of the Docker engine's API: what the engine lost is then freed by itself [default: none]
+    #[arg(long, env = "BERTH_DOCKER_SOCKET", hide_env_values = true, value_name = "PATH")]
+    pub docker_socket: Option<PathBuf>,
+
+    /// Seconds between two looks at the engine, of which both must show a loss [default: 60]
+    #[arg(long, env = "BERTH_RECONCILE_SECONDS", hide_env_values = true, value_name = "SECONDS")]
+    pub reconcile_seconds: Option<u64>,
+
     /// How much to log [default: info]
     #[arg(long, env = "BERTH_LOG_LEVEL", hide_env_values = true, value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
@@ -128,6 +136,8 @@ impl Settings {
             bootstrap_secret_file: self.bootstrap_secret_file.or(other.bootstrap_secret_file),
             realm: self.realm.or(other.realm),
             insecure: self.insecure.or(other.insecure),
+            docker_socket: self.docker_socket.or(other.docker_socket),
+            reconcile_seconds: self.reconcile_seconds.or(other.reconcile_seconds),
             log_level: self.log_level.or(other.log_level),
             log_format: self.log_format.or(other.log_format),
         }

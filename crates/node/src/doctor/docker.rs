@@ -12,6 +12,8 @@ use super::observation::{Network, Observation, SwarmView};
 
 /// The driver's name, whatever repository and tag it is installed under.
 const DRIVER: &str = "berth";
+/// IPAM drivers that are the engine's own.
+const BUILT_IN: [&str; 3] = ["", "default", "null"];
 /// Names the space of a network.
 const SPACE: &str = "berth.space";
 /// A network of a Swarm.
@@ -49,13 +51,11 @@ impl Shown {
 
 async fn networks(socket: &Path, named: &[String]) -> Result<Vec<Shown>, DockerError> {
     let listed: Vec<api::Network> = ask(socket, "/networks").await?;
-    let ours = |network: &api::Network| {
-        is_ours(&network.ipam.driver) || named.contains(&network.ipam.driver)
-    };
+    let others = |network: &api::Network| !BUILT_IN.contains(&network.ipam.driver.as_str());
     let mut networks = Vec::new();
-    for network in listed.into_iter().filter(ours) {
+    for network in listed.into_iter().filter(others) {
         match ask(socket, &format!("/networks/{}", network.id)).await {
-            Ok(inspected) => networks.push(shown(inspected)?),
+            Ok(inspected) => networks.push(shown(inspected, named)?),
             // Removed meanwhile.
             Err(DockerError::NotFound { .. }) => {}
             Err(error) => return Err(error),
@@ -64,7 +64,7 @@ async fn networks(socket: &Path, named: &[String]) -> Result<Vec<Shown>, DockerE
     Ok(networks)
 }
 
-fn shown(inspected: api::Network) -> Result<Shown, DockerError> {
+fn shown(inspected: api::Network, named: &[String]) -> Result<Shown, DockerError> {
     let api::Network { id, name, scope, ipam, containers } = inspected;
     let (mut prefixes, mut fixed, mut uses) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     for config in ipam.config {
@@ -87,7 +87,9 @@ fn shown(inspected: api::Network) -> Result<Shown, DockerError> {
         }
     }
     let (space, driver) = (ipam.options.get(SPACE).cloned(), ipam.driver);
-    let network = Network { id, name, driver, space, swarm: scope == SWARM, prefixes, uses };
+    let ours = is_ours(&driver) || named.contains(&driver);
+    let swarm = scope == SWARM;
+    let network = Network { id, name, driver, ours, space, swarm, prefixes, uses };
     Ok(Shown { network, fixed })
 }
 

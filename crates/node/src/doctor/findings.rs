@@ -249,7 +249,8 @@ impl<'a> Comparison<'a> {
             detail,
             fix: None,
         };
-        let networks = self.uses.networks.iter().filter(|(prefix, _)| !pools.contains(prefix));
+        let networks = self.uses.networks.iter();
+        let networks = networks.filter(|(prefix, network)| network.ours && !pools.contains(prefix));
         let networks = networks.map(|(prefix, network)| {
             let detail = format!(
                 "network {} uses it, and no pool holds it: it may be given to another network; \
@@ -258,8 +259,10 @@ impl<'a> Comparison<'a> {
             );
             missing(prefix.to_string(), detail)
         });
-        let addresses = self.uses.addresses.iter().filter(|(address, _)| {
-            !held.contains(address) && pools.iter().any(|prefix| prefix.contains(*address))
+        let addresses = self.uses.addresses.iter().filter(|(address, (network, _))| {
+            network.ours
+                && !held.contains(address)
+                && pools.iter().any(|prefix| prefix.contains(*address))
         });
         let addresses = addresses.map(|(address, (network, by))| {
             let detail = format!(
@@ -396,6 +399,7 @@ mod tests {
             id: "1".into(),
             name: "net".into(),
             driver: "berth:latest".into(),
+            ours: true,
             prefixes: vec![prefix.parse().unwrap()],
             uses: uses.collect(),
             ..Network::default()
@@ -460,6 +464,16 @@ mod tests {
         let about: Vec<&str> = found.iter().map(|found| found.about.as_str()).collect();
         assert_eq!(about, ["10.1.0.2 in L", "10.9.0.0/24 in L"]);
         assert!(found.iter().all(|found| found.severity == Severity::Error));
+    }
+
+    #[test]
+    fn an_unknown_name_may_be_an_alias() {
+        let mut network = network("10.1.0.0/24", &["10.1.0.2", "10.1.0.3"]);
+        network.ours = false;
+        let pool = pool("L", "10.1.0.0/24", 8);
+        let held = address(&pool, "10.1.0.2", AddressState::Stale);
+        let seen = Observation { networks: vec![network], ..Observation::default() };
+        assert_eq!(kinds(&books(vec![pool], vec![held], unknown()), &seen), []);
     }
 
     #[test]

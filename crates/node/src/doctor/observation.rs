@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipamapi::ipnet::IpNet;
 
-/// What an engine shows of the networks whose addresses come from Berth.
+/// What an engine shows of the networks whose addresses come from Berth, or may.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observation {
     /// The engine's version.
@@ -37,6 +37,9 @@ pub struct Network {
     pub name: String,
     /// The name under which it asks for its addresses.
     pub driver: String,
+    /// That name is one of Berth's. Another one may be its alias: what uses it may use Berth, but
+    /// need not.
+    pub ours: bool,
     /// The space that its user named.
     pub space: Option<String>,
     /// It belongs to a Swarm.
