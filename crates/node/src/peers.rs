@@ -134,3 +134,34 @@ async fn ask(
         berth_codec::decode(&told).map_err(|error| error.to_string())?;
     Ok(addresses)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nodes of different builds understand each other: a change here is a new version, or a mistake.
+    #[test]
+    fn the_encoding_is_what_it_was() {
+        let hex = |bytes: Vec<u8>| {
+            bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+        };
+        let prefix = Prefix::truncated("10.1.0.0/24".parse().unwrap());
+        let question = Question::HeldLocally(vec![prefix]);
+        let answer = Answer::HeldLocally(BTreeSet::from(["10.1.0.2".parse().unwrap()]));
+        expect_test::expect!["07010001000a01000018a3641cf6"]
+            .assert_eq(&hex(berth_codec::encode(&question).unwrap()));
+        expect_test::expect!["07010001000a0100026912d0d7"]
+            .assert_eq(&hex(berth_codec::encode(&answer).unwrap()));
+    }
+
+    #[test]
+    fn what_one_host_does_not_tell_is_not_known() {
+        let told = |host: &str| (host.to_owned(), Ok(BTreeSet::new()));
+        let silent = ("h3".to_owned(), Err("it is down".to_owned()));
+        assert_eq!(all_told(vec![told("h1"), told("h2")], 2), Ok(BTreeSet::new()));
+        let unknown = all_told(vec![told("h1"), told("h2"), silent], 3).unwrap_err();
+        assert!(unknown.contains("h3") && unknown.contains("it is down"), "{unknown}");
+        let unknown = all_told(vec![told("h1"), told("h2")], 3).unwrap_err();
+        assert!(unknown.contains("3 hosts"), "{unknown}");
+    }
+}

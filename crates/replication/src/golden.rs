@@ -104,6 +104,8 @@ fn answered() -> String {
         line("snapshot-received", &Response::SnapshotReceived),
         line("snapshot-installed", &Response::SnapshotInstalled { vote: VOTE }),
         line("failed", &Response::Failed { reason: "why".into() }),
+        line("question", &Request::Question { body: (&b"asked"[..]).into() }),
+        line("told", &Response::Told { body: (&b"told"[..]).into() }),
     ]
     .concat()
 }
