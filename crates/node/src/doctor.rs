@@ -10,6 +10,6 @@ mod reconciler;
 
 pub use ask::DockerError;
 pub use docker::observe;
-pub use findings::{Books, Finding, Fix, OfHosts, Severity, compare};
+pub use findings::{Books, Finding, Fix, NO_MANAGER, OfHosts, Severity, compare};
 pub use observation::{Network, Observation, SwarmView};
 pub use reconciler::Reconciler;

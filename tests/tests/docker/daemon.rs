@@ -26,6 +26,15 @@ const INSIDE_SCRIPT: &str = "
     umount --lazy /mnt
     exec \"$@\"";
 
+/// Whether an engine can be started; says so if not.
+pub(crate) fn may_start() -> bool {
+    let may = rustix::process::geteuid().is_root();
+    if !may {
+        println!("not run: only root may start an engine");
+    }
+    may
+}
+
 /// The engine and the driver that it knows. Ends with everything it made when it is dropped.
 pub(crate) struct Engine {
     name: String,

@@ -15,18 +15,14 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use crate::daemon::Engine;
+use crate::daemon::{Engine, may_start};
 
 /// Exit code and findings, by kind and what they are about.
 pub(crate) type Found = (Option<i32>, BTreeSet<(String, String)>);
 
-/// What the doctor finds, of this engine or of whatever answers on its socket.
-pub(crate) async fn doctor(
-    cluster: &Cluster,
-    engine: &Engine,
-    socket: &Path,
-    further: &[&str],
-) -> Found {
+/// What the doctor finds of this engine.
+pub(crate) async fn doctor(cluster: &Cluster, engine: &Engine, further: &[&str]) -> Found {
+    let socket = engine.socket();
     let socket = socket.to_str().unwrap();
     let usual = ["doctor", "--output=json", "--docker-socket", socket, "--driver", engine.driver()];
     let said = cluster.nodes[0].run(&[&usual, further].concat()).await;
@@ -75,7 +71,7 @@ impl Examined {
     }
 
     async fn doctor(&self, further: &[&str]) -> Found {
-        doctor(&self.cluster, &self.engine, &self.engine.socket(), further).await
+        doctor(&self.cluster, &self.engine, further).await
     }
 
     /// The engine crashes, and begins anew.
@@ -91,15 +87,6 @@ impl Examined {
     async fn lose(&self) -> IpAddr {
         self.caller.address(&self.pool).await.unwrap()
     }
-}
-
-/// Whether an engine can be started; says so if not.
-fn may_start() -> bool {
-    let may = rustix::process::geteuid().is_root();
-    if !may {
-        println!("not run: only root may start an engine");
-    }
-    may
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

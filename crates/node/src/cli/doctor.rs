@@ -13,7 +13,7 @@ use super::output::{Format, note, show};
 use super::table::table;
 use crate::api::types::{Address, Freed, HostClaims, Listing, Pool, Status, Suspect};
 use crate::code::Code;
-use crate::doctor::{Books, Finding, Fix, Observation, OfHosts, Severity, compare, observe};
+use crate::doctor::{Books, Finding, Fix, NO_MANAGER, OfHosts, Severity, compare, observe};
 use crate::peers::all_told;
 
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
@@ -82,7 +82,7 @@ pub(super) async fn run(arguments: Arguments, api: ApiClient) -> Result<(), Fail
     if !arguments.fix && !fixes.is_empty() {
         note(&format!("{} can be freed: berth doctor --fix", fixes.len()));
     }
-    let wrong = findings.iter().filter(|finding| finding.severity != Severity::Note).count();
+    let wrong = findings.len();
     match wrong.saturating_sub(freed) {
         0 => Ok(()),
         left => Err(Failure::new(Code::Unhealthy, format!("{left} of {wrong} found are left"))),
@@ -91,18 +91,18 @@ pub(super) async fn run(arguments: Arguments, api: ApiClient) -> Result<(), Fail
 
 /// Looks once, at Berth first: what is claimed and used meanwhile is not found.
 async fn look(arguments: &Arguments, api: &ApiClient) -> Result<BTreeSet<Finding>, Failure> {
-    let before = books(api, None).await?;
+    let before = books(api).await?;
     let seen = observe(&arguments.docker_socket, &arguments.driver).await;
     let seen = seen.map_err(|error| Failure::new(Code::Engine, error.to_string()))?;
-    let books = books(api, Some(&seen)).await?;
-    // Held before and after the engine was asked, or used and held at neither time.
-    let mut found = compare(&before.with_hosts_of(&books), &seen);
-    let after = compare(&books, &seen);
-    found.retain(|finding| after.contains(finding));
-    Ok(found)
+    let after = books(api).await?;
+    let of_hosts = match &seen.swarm {
+        Some(swarm) => of_hosts(api.get("/v1/hosts").await?, swarm.hosts),
+        None => Err(NO_MANAGER.to_owned()),
+    };
+    Ok(compare(&before, &after, &of_hosts, &seen))
 }
 
-async fn books(api: &ApiClient, seen: Option<&Observation>) -> Result<Books, Failure> {
+async fn books(api: &ApiClient) -> Result<Books, Failure> {
     let status: Status = api.get("/v1/status").await?;
     let pools: Listing<Pool> = api.get("/v1/pools").await?;
     let addresses: Listing<Address> = api.get("/v1/addresses").await?;
@@ -110,10 +110,6 @@ async fn books(api: &ApiClient, seen: Option<&Observation>) -> Result<Books, Fai
         let text = "there are more pools or addresses than can be compared at once";
         return Err(Failure::new(Code::TooLarge, text));
     }
-    let of_hosts = match seen.and_then(|seen| seen.swarm.as_ref()) {
-        Some(swarm) => of_hosts(api.get("/v1/hosts").await?, swarm.hosts),
-        None => Err("this engine is no manager of a Swarm".to_owned()),
-    };
     Ok(Books {
         host: status.node,
         local_space: status.local_space,
@@ -121,7 +117,6 @@ async fn books(api: &ApiClient, seen: Option<&Observation>) -> Result<Books, Fai
         spaces: status.spaces,
         pools: pools.items,
         addresses: addresses.items,
-        of_hosts,
     })
 }
 
@@ -166,7 +161,6 @@ fn summary(findings: &[Finding]) -> String {
         let (name, colour) = match finding.severity {
             Severity::Error => ("error", Color::Red),
             Severity::Warning => ("warning", Color::Yellow),
-            Severity::Note => ("note", Color::Reset),
         };
         vec![
             Cell::new(name).fg(colour),

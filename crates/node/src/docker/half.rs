@@ -154,7 +154,7 @@ impl Half {
         let tickets = self.sender.resume(numbered);
         let mut unwanted = Vec::new();
         for (ticket, Open { number, fate, .. }) in tickets.into_iter().zip(open) {
-            let release = match self.outcome(&ticket).await {
+            let release = match self.outcome(&ticket, usize::MAX).await {
                 Some(response) => self.settled(&ticket.command, fate, response),
                 None => None,
             };
@@ -171,9 +171,9 @@ impl Half {
         }
     }
 
-    /// What became of a command of an earlier run; `None` where nothing did, or nobody knows.
-    async fn outcome(&self, ticket: &Ticket) -> Option<Response> {
-        loop {
+    /// What became of a command; `None` where nothing did, or nobody knows after so many attempts.
+    async fn outcome(&self, ticket: &Ticket, attempts: usize) -> Option<Response> {
+        for _ in 0..attempts {
             match self.sender.run(ticket, Deadline::after(SETTLE_ATTEMPT)).await {
                 Ok(response) => return Some(response),
                 Err(SubmitError::Rejected(_) | SubmitError::Forgotten(_)) => return None,
@@ -182,6 +182,7 @@ impl Half {
                 }
             }
         }
+        None
     }
 
     /// Nothing more can be found out, or needs to be.
@@ -200,18 +201,10 @@ impl Half {
         };
         let half = Arc::clone(self);
         tokio::spawn(async move {
-            for _ in 0..SETTLE_ATTEMPTS {
-                let outcome = half.sender.run(&ticket, Deadline::after(SETTLE_ATTEMPT)).await;
-                match outcome {
-                    Ok(response) => {
-                        if let Some(release) = half.settled(&ticket.command, fate, response) {
-                            half.give_back(release).await;
-                        }
-                        break;
-                    }
-                    Err(SubmitError::Rejected(_) | SubmitError::Forgotten(_)) => break,
-                    Err(_) => tokio::time::sleep(SETTLE_PAUSE).await,
-                }
+            if let Some(response) = half.outcome(&ticket, SETTLE_ATTEMPTS).await
+                && let Some(release) = half.settled(&ticket.command, fate, response)
+            {
+                half.give_back(release).await;
             }
             half.closed(ticket.number());
             drop(permit);

@@ -26,7 +26,7 @@ macro_rules! read {
 
 read! {
     /// `GET /info`
-    Info { version "ServerVersion": String, swarm "Swarm": SwarmInfo, }
+    Info { swarm "Swarm": SwarmInfo, }
     SwarmInfo { manages "ControlAvailable": bool, }
     /// `GET /plugins`
     Plugin { name "Name": String, enabled "Enabled": bool, }

@@ -33,7 +33,7 @@ pub async fn observe(socket: &Path, named: &[String]) -> Result<Observation, Doc
         .into_iter()
         .filter(|Shown { network, .. }| !network.swarm || !network.uses.is_empty());
     let networks = here.map(Shown::with_fixed).collect();
-    Ok(Observation { version: info.version, networks, swarm, plugins: plugins.collect() })
+    Ok(Observation { networks, swarm, plugins: plugins.collect() })
 }
 
 /// A network with its endpoints, and its gateways and auxiliary addresses.

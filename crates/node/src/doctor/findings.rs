@@ -12,6 +12,9 @@ use crate::api::types::{Address, AddressState, Claim, Holder, Pool, Space};
 /// Why what is of the current session is left.
 const LEFT: &str = "the engine may hold it in memory, so it is left until the engine begins anew";
 
+/// Why nothing is known of hosts where no manager of a Swarm is asked.
+pub const NO_MANAGER: &str = "this engine is no manager of a Swarm";
+
 /// What Berth holds, as one node has it.
 #[derive(Debug, Clone)]
 pub struct Books {
@@ -27,20 +30,10 @@ pub struct Books {
     pub pools: Vec<Pool>,
     /// All addresses that are claimed or cooling.
     pub addresses: Vec<Address>,
-    /// Addresses that hosts hold for the Swarm's networks in spaces of their own, load balancers'
-    /// among them; or why that is not known of every host.
-    pub of_hosts: OfHosts,
 }
 
-impl Books {
-    /// These, with what hosts told at another time.
-    #[must_use]
-    pub fn with_hosts_of(self, other: &Self) -> Self {
-        Self { of_hosts: other.of_hosts.clone(), ..self }
-    }
-}
-
-/// What all hosts hold in spaces of their own, or why not all of them told.
+/// Addresses that hosts hold for the Swarm's networks in spaces of their own, load balancers' among
+/// them; or why that is not known of every host.
 pub type OfHosts = Result<BTreeSet<IpAddr>, String>;
 
 /// How bad a finding is.
@@ -51,8 +44,6 @@ pub enum Severity {
     Error,
     /// Something is lost, or soon will be.
     Warning,
-    /// Worth knowing.
-    Note,
 }
 
 /// Something that is not as it should be.
@@ -98,8 +89,21 @@ impl<'a> Uses<'a> {
     }
 }
 
-/// Compares what is held with what is used.
-pub fn compare(books: &Books, seen: &Observation) -> BTreeSet<Finding> {
+/// Compares what was held before and after the engine was asked with what it uses: what changed in
+/// between is not found.
+pub fn compare(
+    before: &Books,
+    after: &Books,
+    of_hosts: &OfHosts,
+    seen: &Observation,
+) -> BTreeSet<Finding> {
+    let mut found = compare_once(before, of_hosts, seen);
+    let after = compare_once(after, of_hosts, seen);
+    found.retain(|finding| after.contains(finding));
+    found
+}
+
+fn compare_once(books: &Books, of_hosts: &OfHosts, seen: &Observation) -> BTreeSet<Finding> {
     let mut spaces: BTreeMap<&str, Uses<'_>> = BTreeMap::new();
     spaces.entry(&books.local_space).or_default();
     for space in books.spaces.iter().filter(|space| space.sharing == "shared") {
@@ -115,7 +119,7 @@ pub fn compare(books: &Books, seen: &Observation) -> BTreeSet<Finding> {
     }
     let mut findings = BTreeSet::new();
     for (space, uses) in &spaces {
-        let comparison = Comparison::new(books, space, uses);
+        let comparison = Comparison::new(books, of_hosts, space, uses);
         findings.extend(comparison.addresses());
         findings.extend(comparison.pools());
         findings.extend(comparison.missing());
@@ -128,6 +132,7 @@ pub fn compare(books: &Books, seen: &Observation) -> BTreeSet<Finding> {
 /// One space: what Berth holds of it, and what is used of it.
 struct Comparison<'a> {
     books: &'a Books,
+    of_hosts: &'a OfHosts,
     space: &'a str,
     uses: &'a Uses<'a>,
     /// All hosts' claims count, not this host's only.
@@ -139,10 +144,10 @@ struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    fn new(books: &'a Books, space: &'a str, uses: &'a Uses<'a>) -> Self {
+    fn new(books: &'a Books, of_hosts: &'a OfHosts, space: &'a str, uses: &'a Uses<'a>) -> Self {
         let of_swarm = space == books.global_space;
-        let hidden = books.of_hosts.as_ref().err().filter(|_| of_swarm).map(String::as_str);
-        let this = Self { books, space, uses, of_swarm, hidden, latest: None };
+        let hidden = of_hosts.as_ref().err().filter(|_| of_swarm).map(String::as_str);
+        let this = Self { books, of_hosts, space, uses, of_swarm, hidden, latest: None };
         let known = books.spaces.iter().filter(|known| known.name == space);
         let sessions = known.flat_map(|space| &space.sessions);
         let latest = sessions.filter(|session| this.counts(&session.host)).map(|s| s.id).max();
@@ -156,7 +161,7 @@ impl<'a> Comparison<'a> {
 
     /// What hosts hold of a Swarm's networks is used by them: load balancers', in no API.
     fn by_hosts(&self, is: impl Fn(&IpAddr) -> bool) -> bool {
-        self.of_swarm && self.books.of_hosts.as_ref().is_ok_and(|held| held.iter().any(is))
+        self.of_swarm && self.of_hosts.as_ref().is_ok_and(|held| held.iter().any(is))
     }
 
     /// A network uses its gateway and auxiliary addresses; engines do not show those that they chose.
@@ -381,16 +386,20 @@ mod tests {
         }
     }
 
-    fn books(pools: Vec<Pool>, addresses: Vec<Address>, of_hosts: OfHosts) -> Books {
-        Books {
+    fn books(pools: Vec<Pool>, addresses: Vec<Address>, of_hosts: OfHosts) -> (Books, OfHosts) {
+        let books = Books {
             host: HOST.into(),
             local_space: "L".into(),
             global_space: "G".into(),
             spaces: vec![space("L", "local"), space("G", "exclusive")],
             pools,
             addresses,
-            of_hosts,
-        }
+        };
+        (books, of_hosts)
+    }
+
+    fn found((books, of_hosts): &(Books, OfHosts), seen: &Observation) -> BTreeSet<Finding> {
+        compare(books, books, of_hosts, seen)
     }
 
     fn network(prefix: &str, uses: &[&str]) -> Network {
@@ -406,8 +415,8 @@ mod tests {
         }
     }
 
-    fn kinds(books: &Books, seen: &Observation) -> Vec<(&'static str, bool)> {
-        compare(books, seen).iter().map(|found| (found.kind, found.fix.is_some())).collect()
+    fn kinds(books: &(Books, OfHosts), seen: &Observation) -> Vec<(&'static str, bool)> {
+        found(books, seen).iter().map(|found| (found.kind, found.fix.is_some())).collect()
     }
 
     fn unknown() -> OfHosts {
@@ -460,7 +469,7 @@ mod tests {
         let networks =
             vec![network("10.1.0.0/24", &["10.1.0.2"]), network("10.9.0.0/24", &["10.9.0.2"])];
         let seen = Observation { networks, ..Observation::default() };
-        let found = compare(&books(vec![pool], Vec::new(), unknown()), &seen);
+        let found = found(&books(vec![pool], Vec::new(), unknown()), &seen);
         let about: Vec<&str> = found.iter().map(|found| found.about.as_str()).collect();
         assert_eq!(about, ["10.1.0.2 in L", "10.9.0.0/24 in L"]);
         assert!(found.iter().all(|found| found.severity == Severity::Error));
@@ -505,7 +514,7 @@ mod tests {
         let swarm = SwarmView { networks: vec![network], hosts: 3 };
         let plugins = vec!["berth:latest".to_owned()];
         let seen = Observation { swarm: Some(swarm), plugins, ..Observation::default() };
-        let found = compare(&books(vec![pool], Vec::new(), unknown()), &seen);
+        let found = found(&books(vec![pool], Vec::new(), unknown()), &seen);
         let found: Vec<&Finding> = found.iter().collect();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].kind, "driver");

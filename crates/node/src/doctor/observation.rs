@@ -8,8 +8,6 @@ use ipamapi::ipnet::IpNet;
 /// What an engine shows of the networks whose addresses come from Berth, or may.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observation {
-    /// The engine's version.
-    pub version: String,
     /// Networks as this host has them: its own, and those of a Swarm that run here.
     pub networks: Vec<Network>,
     /// What the Swarm uses, where this engine is a manager.

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_allocator::{Revision, SpaceName, State};
+use berth_allocator::{PoolId, Revision, SpaceName, State};
 use berth_replication::{Consistency, Deadline, Ledger, NodeName, Replica};
 
-use super::{Books, Fix, compare, observe};
+use super::{Books, Fix, NO_MANAGER, OfHosts, compare, observe};
 use crate::api::types::Scope;
 use crate::api::views;
 use crate::docker::Driver;
@@ -75,23 +75,26 @@ impl Reconciler {
     /// Looks once: Berth, the engine, Berth.
     async fn look(&self) -> Result<Look, String> {
         let (global, local) = self.states().await?;
-        let (revision, of_host) = (global.revision(), local.revision());
+        let (before, revisions) =
+            (self.books(&global, &local), (global.revision(), local.revision()));
         let seen = observe(&self.docker_socket, &[]).await.map_err(|error| error.to_string())?;
-        let mut books = self.books(&global, &local);
-        if let Some(swarm) = &seen.swarm {
-            let pools = global.pools(&self.global_space).unwrap_or_default();
-            let prefixes = pools.into_iter().map(|pool| pool.id.prefix).collect();
-            let (replica, ledger) = (&self.replica, &self.ledger);
-            let told = peers::held_by_hosts(replica, ledger, &self.local_space, prefixes).await;
-            books.of_hosts = peers::all_told(told, swarm.hosts);
-        }
-        let (global, local) = self.states().await?;
-        let after = self.books(&global, &local).with_hosts_of(&books);
-        let lost = |books: &Books| -> BTreeSet<Fix> {
-            compare(books, &seen).into_iter().filter_map(|finding| finding.fix).collect()
+        let of_hosts = match &seen.swarm {
+            Some(swarm) => self.of_hosts(&global, swarm.hosts).await,
+            None => Err(NO_MANAGER.to_owned()),
         };
-        let lost = lost(&books).intersection(&lost(&after)).cloned().collect();
-        Ok(Look { lost, local: of_host, global: revision })
+        let (global, local) = self.states().await?;
+        let found = compare(&before, &self.books(&global, &local), &of_hosts, &seen);
+        let lost = found.into_iter().filter_map(|finding| finding.fix).collect();
+        let (global, local) = revisions;
+        Ok(Look { lost, local, global })
+    }
+
+    async fn of_hosts(&self, global: &State, expected: usize) -> OfHosts {
+        let pools = global.pools(&self.global_space).unwrap_or_default();
+        let prefixes = pools.into_iter().map(|pool| pool.id.prefix).collect();
+        let (replica, ledger) = (&self.replica, &self.ledger);
+        let told = peers::held_by_hosts(replica, ledger, &self.local_space, prefixes).await;
+        peers::all_told(told, expected)
     }
 
     async fn states(&self) -> Result<(State, State), String> {
@@ -108,7 +111,6 @@ impl Reconciler {
             spaces: Vec::new(),
             pools: Vec::new(),
             addresses: Vec::new(),
-            of_hosts: Err("this engine is no manager of a Swarm".to_owned()),
         };
         for (scope, state) in [(Scope::Global, global), (Scope::Local, local)] {
             for space in state.spaces() {
@@ -129,16 +131,12 @@ impl Reconciler {
 
     async fn free(&self, fix: &Fix, look: &Look) {
         let Fix { pool, address, claim } = fix;
-        let Ok(id) = pool.parse() else { return };
-        let began = if self.is_local(&id) { look.local } else { look.global };
+        let Ok(id) = pool.parse::<PoolId>() else { return };
+        let began = if id.space == self.local_space { look.local } else { look.global };
         match self.driver.free_unused(id, *address, *claim, began).await {
             Ok(()) => tracing::info!(pool, ?address, claim, "freed what the engine lost"),
             // Another host's word counts, or it was claimed again.
             Err(reason) => tracing::debug!(pool, ?address, claim, %reason, "not freed"),
         }
-    }
-
-    fn is_local(&self, pool: &berth_allocator::PoolId) -> bool {
-        pool.space == self.local_space
     }
 }
