@@ -9,8 +9,11 @@ pub mod code;
 pub mod config;
 pub mod docker;
 pub mod doctor;
+#[cfg(test)]
+mod golden;
 pub mod logs;
 pub mod peers;
 pub mod sender;
 pub mod server;
 pub mod spaces;
+mod unix_http;

@@ -5,19 +5,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1;
+use http_body_util::Full;
 use hyper::http::request;
 use hyper::{Method, Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::Failure;
 use crate::api::Problem;
 use crate::code::Code;
+use crate::unix_http::{ExchangeError, exchange};
 
 /// How long a node may take to answer: longer than it waits for its cluster.
 const DEADLINE: Duration = Duration::from_secs(35);
@@ -91,25 +89,18 @@ impl ApiClient {
         request: request::Builder,
         body: Bytes,
     ) -> Result<(StatusCode, Bytes), Failure> {
-        let stream = UnixStream::connect(&self.socket).await;
-        let stream = stream.map_err(|error| self.cannot_connect(&error))?;
-        let lost = |error: hyper::Error| {
-            let text = format!("the node closed the connection: {error}; is it stopping?");
-            Failure::new(Code::OutcomeUnknown, text)
-        };
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
-        // It ends with the answer; an error shows there.
-        tokio::spawn(connection);
         let request = request.header(header::HOST, "berth").body(Full::new(body));
         let request = request.expect("paths are made of checked names and numbers");
-        let answer = sender.send_request(request).await.map_err(lost)?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-        let body = body.map_err(|error| {
-            Failure::new(Code::OutcomeUnknown, format!("the node's answer broke off: {error}"))
-        })?;
-        Ok((status, body.to_bytes()))
+        let unknown = |text: String| Failure::new(Code::OutcomeUnknown, text);
+        exchange(&self.socket, request, ANSWER_BYTES_MAX).await.map_err(|error| match error {
+            ExchangeError::Connect(error) => self.cannot_connect(&error),
+            ExchangeError::Lost(error) => {
+                unknown(format!("the node closed the connection: {error}; is it stopping?"))
+            }
+            ExchangeError::BrokeOff(error) => {
+                unknown(format!("the node's answer broke off: {error}"))
+            }
+        })
     }
 
     fn cannot_connect(&self, error: &io::Error) -> Failure {

@@ -5,9 +5,9 @@
 //! | length: u32 | record: the boot | length: u32 | record: an event | …
 //! ```
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use berth_codec::{Kind, Record};
 use serde::{Deserialize, Serialize};
@@ -40,31 +40,25 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal at `path`, and replays its events if they are of this boot. Must be
-    /// [replaced](Self::replace) before anything is appended.
-    pub(super) fn open<E: Record>(
+    /// A journal at `path` of these events, in place of what was there.
+    pub(super) fn create<E: Record>(
         path: PathBuf,
-        mut replay: impl FnMut(E),
+        events: impl Iterator<Item = E>,
     ) -> Result<Self, FileError> {
-        let file = OpenOptions::new().create(true).append(true).open(&path);
-        let file = file.map_err(|source| FileError::Write { path: path.clone(), source })?;
-        let bytes = std::fs::read(&path)
-            .map_err(|source| FileError::Read { path: path.clone(), source })?;
-        let mut records = Records(&bytes);
-        let this = Boot(boot());
-        let written = records.next().map(berth_codec::decode::<Boot>);
-        if this.0.is_some() && matches!(written, Some(Ok(boot)) if boot == this) {
-            for record in records {
-                let event = berth_codec::decode(record);
-                replay(event.map_err(|source| FileError::Decode { path: path.clone(), source })?);
-            }
+        let mut bytes = framed(&path, &Boot(boot()))?;
+        for event in events {
+            bytes.extend(framed(&path, &event)?);
         }
-        Ok(Self { path, file, length: 0, long: LENGTH_MAX })
+        let failed = |source| FileError::Write { path: path.clone(), source };
+        file::replace(&path, &bytes).map_err(failed)?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
+        let length = bytes.len() as u64;
+        Ok(Self { path, file, length, long: LENGTH_MAX.max(2 * length) })
     }
 
     /// Adds an event, as a whole or not at all.
     pub(super) fn append<E: Record>(&mut self, event: &E) -> Result<(), FileError> {
-        let bytes = self.framed(event)?;
+        let bytes = framed(&self.path, event)?;
         let written = self.file.write_all(&bytes).or_else(|error| {
             // What was begun must not stand before what comes next.
             self.file.set_len(self.length).and(Err(error))
@@ -84,29 +78,37 @@ impl Journal {
         &mut self,
         events: impl Iterator<Item = E>,
     ) -> Result<(), FileError> {
-        let mut bytes = self.framed(&Boot(boot()))?;
-        for event in events {
-            bytes.extend(self.framed(&event)?);
-        }
-        let failed = |source| FileError::Write { path: self.path.clone(), source };
-        file::replace(&self.path, &bytes).map_err(failed)?;
-        self.file = OpenOptions::new().append(true).open(&self.path).map_err(failed)?;
-        self.length = bytes.len() as u64;
-        self.long = LENGTH_MAX.max(2 * self.length);
+        *self = Self::create(self.path.clone(), events)?;
         Ok(())
     }
+}
 
-    fn framed<R: Record>(&self, record: &R) -> Result<Vec<u8>, FileError> {
-        let record = berth_codec::encode(record)
-            .map_err(|source| FileError::Encode { path: self.path.clone(), source })?;
-        let too_long = |_| FileError::Write {
-            path: self.path.clone(),
-            source: io::ErrorKind::FileTooLarge.into(),
-        };
-        let mut bytes = u32::try_from(record.len()).map_err(too_long)?.to_le_bytes().to_vec();
-        bytes.extend(record);
-        Ok(bytes)
+/// Replays the events of the journal at `path`, if there is one and it is of this boot.
+pub(super) fn replay<E: Record>(path: &Path, mut replay: impl FnMut(E)) -> Result<(), FileError> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        read => read.map_err(|source| FileError::Read { path: path.to_owned(), source })?,
+    };
+    let mut records = Records(&bytes);
+    let this = Boot(boot());
+    let written = records.next().map(berth_codec::decode::<Boot>);
+    if this.0.is_some() && matches!(written, Some(Ok(boot)) if boot == this) {
+        for record in records {
+            let event = berth_codec::decode(record);
+            replay(event.map_err(|source| FileError::Decode { path: path.to_owned(), source })?);
+        }
     }
+    Ok(())
+}
+
+fn framed<R: Record>(path: &Path, record: &R) -> Result<Vec<u8>, FileError> {
+    let record = berth_codec::encode(record)
+        .map_err(|source| FileError::Encode { path: path.to_owned(), source })?;
+    let too_long =
+        |_| FileError::Write { path: path.to_owned(), source: io::ErrorKind::FileTooLarge.into() };
+    let mut bytes = u32::try_from(record.len()).map_err(too_long)?.to_le_bytes().to_vec();
+    bytes.extend(record);
+    Ok(bytes)
 }
 
 /// The whole records of a journal. A last one that was cut is none.
@@ -126,9 +128,6 @@ impl<'a> Iterator for Records<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::Path;
-
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -142,13 +141,13 @@ mod tests {
 
     fn words(path: &Path) -> Result<Vec<String>, FileError> {
         let mut words = Vec::new();
-        Journal::open(path.to_owned(), |Word(word)| words.push(word))?;
+        replay(path, |Word(word)| words.push(word))?;
         Ok(words)
     }
 
     fn write(path: &Path) {
-        let mut journal = Journal::open(path.to_owned(), |Word(_)| {}).unwrap();
-        journal.replace([Word("one".into())].into_iter()).unwrap();
+        let one = [Word("one".into())].into_iter();
+        let mut journal = Journal::create(path.to_owned(), one).unwrap();
         journal.append(&Word("two".into())).unwrap();
     }
 

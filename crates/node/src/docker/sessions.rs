@@ -165,6 +165,7 @@ async fn open(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::golden::hex;
 
     /// What is on hosts' disks stays readable: a change here is a new version, or a mistake.
     #[test]
@@ -173,10 +174,8 @@ mod tests {
         let session =
             Session { id: SessionId::new(1_000), engine: Some(engine), yields: true, handshake: 0 };
         let sessions = BTreeMap::from([(SpaceName::new("LocalDefault").unwrap(), session)]);
-        let bytes = berth_codec::encode(&Kept { sessions }).unwrap();
-        let hex = bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         assert_eq!(
-            hex,
+            hex(&Kept { sessions }),
             "0a01010c4c6f63616c44656661756c74fbe803010436613165fb9210fc7011010001023989b0"
         );
     }

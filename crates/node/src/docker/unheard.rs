@@ -16,7 +16,7 @@ use berth_codec::{Kind, Record};
 use serde::{Deserialize, Serialize};
 
 use super::file::FileError;
-use super::journal::Journal;
+use super::journal::{self, Journal};
 
 /// Answers kept; beyond that, a repeated request is refused as already in use, and an operator or
 /// the next session clears it.
@@ -147,8 +147,8 @@ impl Unheard {
     /// engine is gone, and what was written last may be lost.
     pub(super) fn load(path: PathBuf) -> Result<Self, FileError> {
         let mut now = Now::default();
-        let mut journal = Journal::open(path, |event| now.apply(event))?;
-        journal.replace(now.events())?;
+        journal::replay(&path, |event| now.apply(event))?;
+        let journal = Journal::create(path, now.events())?;
         Ok(Self(Mutex::new(Kept { now, journal })))
     }
 
@@ -210,6 +210,7 @@ mod tests {
     use berth_allocator::{Prefix, ReleasePool, SpaceName};
 
     use super::*;
+    use crate::golden::hex;
 
     fn pool() -> PoolId {
         let prefix: ipamapi::ipnet::IpNet = "10.1.0.0/24".parse().unwrap();
@@ -273,10 +274,6 @@ mod tests {
     /// What is on hosts' disks stays readable: a change here is a new version, or a mistake.
     #[test]
     fn the_encoding_is_what_it_was() {
-        let hex = |event: &Event| {
-            let bytes = berth_codec::encode(event).unwrap();
-            bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
-        };
         expect_test::expect!["0a01000301070c4c6f63616c44656661756c7400000a010000180009000101070c4c6f63616c44656661756c7400000a010000180002e5084fa6"].assert_eq(&hex(&Event::Sent(Box::new(open(1)))));
         expect_test::expect!["0a01010301a0b1bf4e"]
             .assert_eq(&hex(&Event::Answered(open(1).number)));

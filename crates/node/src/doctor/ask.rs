@@ -4,13 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
+use http_body_util::Full;
 use hyper::{Request, header};
-use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
-use tokio::net::UnixStream;
 use tokio::time::timeout;
+
+use crate::unix_http::{ExchangeError, exchange};
 
 /// How long the engine may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -61,20 +60,17 @@ pub(super) async fn ask<T: DeserializeOwned>(socket: &Path, path: &str) -> Resul
 }
 
 async fn get(socket: &Path, path: &str) -> Result<Bytes, DockerError> {
-    let connected = UnixStream::connect(socket).await;
-    let stream = connected
-        .map_err(|source| DockerError::Connect { socket: socket.display().to_string(), source })?;
     let failed = |reason: String| DockerError::Answer { path: path.to_owned(), reason };
-    let broken = |error: hyper::Error| failed(error.to_string());
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    // It ends with the answer; an error shows there.
-    tokio::spawn(connection);
-    let request = Request::get(path).header(header::HOST, "docker").body(Empty::<Bytes>::new());
+    let request = Request::get(path).header(header::HOST, "docker").body(Full::default());
     let request = request.expect("paths are made of ids");
-    let answer = sender.send_request(request).await.map_err(broken)?;
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-    let body = body.map_err(|error| failed(error.to_string()))?.to_bytes();
+    let answer = exchange(socket, request, ANSWER_BYTES_MAX).await;
+    let (status, body) = answer.map_err(|error| match error {
+        ExchangeError::Connect(source) => {
+            DockerError::Connect { socket: socket.display().to_string(), source }
+        }
+        ExchangeError::Lost(error) => failed(error.to_string()),
+        ExchangeError::BrokeOff(error) => failed(error.to_string()),
+    })?;
     match status.as_u16() {
         200..=299 => Ok(body),
         404 => Err(DockerError::NotFound { path: path.to_owned() }),

@@ -1,0 +1,39 @@
+//! One HTTP request over a Unix socket, as the commands ask a node and `berth doctor` an engine.
+
+use std::error::Error;
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+
+/// There was no whole answer.
+pub(crate) enum ExchangeError {
+    /// Nobody answers on the socket.
+    Connect(io::Error),
+    /// The connection was lost before the answer began.
+    Lost(hyper::Error),
+    /// The answer broke off, or is too long.
+    BrokeOff(Box<dyn Error + Send + Sync>),
+}
+
+/// Sends a request on a connection of its own; gives the status and the body of the answer.
+pub(crate) async fn exchange(
+    socket: &Path,
+    request: Request<Full<Bytes>>,
+    answer_bytes_max: usize,
+) -> Result<(StatusCode, Bytes), ExchangeError> {
+    let stream = UnixStream::connect(socket).await.map_err(ExchangeError::Connect)?;
+    let handshake = http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(ExchangeError::Lost)?;
+    // It ends with the answer; an error shows there.
+    tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(ExchangeError::Lost)?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), answer_bytes_max).collect().await;
+    Ok((status, body.map_err(ExchangeError::BrokeOff)?.to_bytes()))
+}
