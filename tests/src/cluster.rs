@@ -44,6 +44,26 @@ impl Cluster {
         Self { nodes, dir: Some(dir) }
     }
 
+    /// An agent of this cluster, started.
+    pub fn agent(&self, name: &str) -> Node {
+        let mut agent = self.unstarted_agent(name, &self.servers());
+        agent.start();
+        agent
+    }
+
+    /// An agent that knows these servers, not started yet.
+    pub fn unstarted_agent(&self, name: &str, servers: &str) -> Node {
+        let agents = self.dir.as_ref().expect("it is there until the end").path().join("agents");
+        std::fs::create_dir_all(&agents).unwrap();
+        Node::agent(&agents, name, servers)
+    }
+
+    /// Where its nodes listen.
+    pub fn servers(&self) -> String {
+        let listen: Vec<&str> = self.nodes.iter().map(Node::listen).collect();
+        listen.join(",")
+    }
+
     /// Nodes that serve.
     pub async fn start(count: usize) -> Self {
         let mut cluster = Self::new(count);

@@ -9,7 +9,7 @@ use ipamapi::PoolId;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::{Cluster, Engine, History};
+use crate::{Engine, History, Node};
 
 /// Addresses that a client holds at a time.
 const HELD_MAX: usize = 8;
@@ -25,11 +25,15 @@ pub struct Load {
 
 impl Load {
     /// Starts this many clients on each node.
-    pub fn start(cluster: &Cluster, pool: &PoolId, clients_per_node: usize) -> Self {
+    pub fn start<'a>(
+        nodes: impl IntoIterator<Item = &'a Node>,
+        pool: &PoolId,
+        clients_per_node: usize,
+    ) -> Self {
         let history = Arc::new(History::default());
         let stop = Arc::new(AtomicBool::new(false));
         let mut clients = JoinSet::new();
-        for (number, node) in cluster.nodes.iter().enumerate() {
+        for (number, node) in nodes.into_iter().enumerate() {
             for _ in 0..clients_per_node {
                 let worker = Worker {
                     engine: node.engine(),

@@ -33,14 +33,34 @@ pub struct Node {
     pub data_dir: PathBuf,
     /// The socket for its engine, likewise.
     pub plugin_socket: PathBuf,
-    listen: String,
-    members: String,
+    role: Role,
+    /// Further arguments of its process; a name among them replaces its own.
+    pub further: Vec<String>,
     process: Option<Child>,
+}
+
+/// What a process is in its cluster.
+enum Role {
+    /// A node, where it listens, and the list of all nodes.
+    Member { listen: String, members: String },
+    /// A host without a replica, and the nodes that it knows.
+    Agent { servers: String },
 }
 
 impl Node {
     /// A node that was not started yet. `members` is the cluster's list of `NAME=HOST:PORT`.
     pub fn new(parent: &Path, name: &str, listen: &str, members: &str) -> Self {
+        let (listen, members) = (listen.to_owned(), members.to_owned());
+        Self::of(parent, name, Role::Member { listen, members })
+    }
+
+    /// An agent that was not started yet, in a directory of its own. `servers` is a list of
+    /// `HOST:PORT`.
+    pub fn agent(parent: &Path, name: &str, servers: &str) -> Self {
+        Self::of(parent, name, Role::Agent { servers: servers.to_owned() })
+    }
+
+    fn of(parent: &Path, name: &str, role: Role) -> Self {
         let dir = parent.join(name);
         fs::create_dir(&dir).unwrap();
         fs::write(dir.join("berth.toml"), "").unwrap();
@@ -49,8 +69,8 @@ impl Node {
             data_dir: dir.join("data"),
             plugin_socket: dir.join("plugin.sock"),
             dir,
-            listen: listen.to_owned(),
-            members: members.to_owned(),
+            role,
+            further: Vec::new(),
             process: None,
         }
     }
@@ -58,6 +78,14 @@ impl Node {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Where it listens for the others; nothing for an agent.
+    pub fn listen(&self) -> &str {
+        match &self.role {
+            Role::Member { listen, .. } => listen,
+            Role::Agent { .. } => "",
+        }
     }
 
     /// Where its sockets and its log are.
@@ -82,9 +110,18 @@ impl Node {
 
     /// The command that is this node.
     pub fn server(&self) -> Command {
-        let mut command = self.berth(&["server", "--bootstrap", "--name", &self.name]);
+        let role = match &self.role {
+            Role::Member { listen, members } => {
+                vec!["server", "--bootstrap", "--listen", listen, "--initial-cluster", members]
+            }
+            Role::Agent { servers } => vec!["agent", "--server", servers],
+        };
+        let mut command = self.berth(&role);
+        if !self.further.iter().any(|argument| argument == "--name") {
+            command.args(["--name", &self.name]);
+        }
         command
-            .args(["--listen", &self.listen, "--initial-cluster", &self.members])
+            .args(&self.further)
             .arg("--data-dir")
             .arg(&self.data_dir)
             .arg("--plugin-socket")
@@ -176,6 +213,14 @@ impl Node {
     /// `berth status --fingerprint`
     pub async fn fingerprint(&self) -> Fingerprint {
         self.ask(&["status", "--fingerprint"]).await
+    }
+
+    /// What its API has at a path, if it answers.
+    pub async fn api<T: DeserializeOwned>(&self, path: &str) -> Option<T> {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--fail", "--unix-socket"]).arg(self.dir.join("api.sock"));
+        let output = curl.arg(format!("http://berth{path}")).output().await.ok()?;
+        serde_json::from_slice(&output.stdout).ok()
     }
 
     /// `berth pool ls`

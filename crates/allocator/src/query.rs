@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::address_set::{AddressSet, edges};
 use crate::claim::{AddressKind, Claim, ClientNumber, Owner};
 use crate::names::{ClientName, Labels, PoolName, SpaceName, Text};
@@ -65,7 +67,7 @@ pub struct HolderView {
 }
 
 /// How the addresses are used from which a pool's dynamic requests are served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// How many there are; the largest number where they are 2^128.
     pub size: u128,

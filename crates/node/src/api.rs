@@ -5,6 +5,7 @@
 //! is a copy of the state, so that no large answer holds up the allocator.
 
 mod addresses;
+mod cluster;
 mod health;
 mod hosts;
 mod pools;
@@ -16,6 +17,7 @@ mod spaces;
 mod states;
 mod status;
 mod suspects;
+mod through;
 pub mod types;
 pub(crate) mod views;
 
@@ -23,18 +25,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use berth_allocator::SpaceName;
-use berth_replication::{Ledger, NodeName, Replica};
+use berth_replication::{Ledger, NodeName};
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
 
+pub use cluster::Cluster;
 pub use problem::Problem;
 pub use server::ApiServer;
 pub use socket::SocketError;
 
 use crate::code::Code;
+use crate::docker::Driver;
+use crate::peers::{ApiAnswer, Respondent};
 use crate::sender::Sender;
 
 /// How long a read or a command waits for the cluster.
@@ -43,6 +52,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const REQUEST_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a request's body.
 const BODY_BYTES_MAX: usize = 256 << 10;
+/// Bytes of an answer to this process itself.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// What the API serves. Clones serve the same.
 #[derive(Clone)]
@@ -53,22 +64,49 @@ struct Inner {
     local_space: SpaceName,
     global_space: SpaceName,
     local: Arc<Sender>,
-    global: Arc<Sender>,
-    replica: Replica,
     ledger: Arc<Ledger>,
+    cluster: Cluster,
+    driver: Arc<Driver>,
+    respondent: Arc<Respondent>,
 }
 
 impl Api {
-    /// The API of a node. Its commands go through `local` and `global`, senders of its own.
+    /// The API of a host. Its commands about the host's own space go through `local`, a sender of its
+    /// own.
     pub fn new(
         name: NodeName,
         (local_space, global_space): (SpaceName, SpaceName),
         local: Arc<Sender>,
-        global: Arc<Sender>,
-        replica: Replica,
         ledger: Arc<Ledger>,
+        cluster: Cluster,
+        (driver, respondent): (Arc<Driver>, Arc<Respondent>),
     ) -> Self {
-        Self(Arc::new(Inner { name, local_space, global_space, local, global, replica, ledger }))
+        let inner =
+            Inner { name, local_space, global_space, local, ledger, cluster, driver, respondent };
+        Self(Arc::new(inner))
+    }
+
+    /// What it answers to a request of this process's own.
+    pub(crate) async fn answer(
+        &self,
+        method: &str,
+        target: &str,
+        body: Vec<u8>,
+    ) -> Result<ApiAnswer, String> {
+        let request = Request::builder().method(method).uri(target).body(Body::from(body));
+        let request = request.map_err(|error| error.to_string())?;
+        let response = TowerToHyperService::new(self.clone().router()).call(request).await;
+        let response = response.unwrap_or_else(|never| match never {});
+        let content_type = response.headers().get(header::CONTENT_TYPE).cloned();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), ANSWER_BYTES_MAX).await;
+        Ok(ApiAnswer {
+            status,
+            content_type: content_type
+                .and_then(|kind| Some(kind.to_str().ok()?.to_owned()))
+                .unwrap_or_default(),
+            body: body.map_err(|error| error.to_string())?.to_vec(),
+        })
     }
 
     fn router(self) -> Router {
@@ -90,6 +128,7 @@ impl Api {
             .route("/v1/suspects/free", post(suspects::free))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
+            .layer(middleware::from_fn_with_state(self.clone(), through::servers))
             .layer(middleware::from_fn(in_time))
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
             .with_state(self)

@@ -4,12 +4,15 @@
 //! answers: the outcome may be unknown, and the text says which).
 
 mod address;
+mod agent;
 mod client;
 mod completions;
 mod doctor;
 mod failure;
 mod output;
+mod plugin;
 mod pool;
+mod process;
 mod server;
 mod space;
 mod space_change;
@@ -69,6 +72,11 @@ struct Common {
 enum Command {
     /// Run a node of the cluster, and the driver of this host's Docker engine
     Server(Box<server::Arguments>),
+    /// Run the driver of this host's Docker engine, for a cluster of other hosts
+    Agent(Box<agent::Arguments>),
+    /// Run as Docker's managed plugin: a server, or an agent
+    #[command(hide = true)]
+    Plugin(plugin::Arguments),
     /// Show members, leader, log, spaces, and what is wrong
     Status(status::Arguments),
     /// Look at address spaces, make and change them
@@ -113,9 +121,14 @@ impl Reading {
 
 /// Runs the command that the process's arguments name.
 pub fn run() -> ExitCode {
-    let Cli { common, command } = Cli::parse();
-    let done = match command {
+    start(Cli::parse()).map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
+}
+
+fn start(Cli { common, command }: Cli) -> Result<(), Failure> {
+    match command {
         Command::Server(arguments) => server::run(*arguments, common),
+        Command::Agent(arguments) => agent::run(*arguments, common),
+        Command::Plugin(arguments) => start(plugin::command(&arguments)?),
         Command::Status(arguments) => ask(common, |api| status::run(arguments, api)),
         Command::Space(command) => ask(common, |api| space::run(command, api)),
         Command::Pool(command) => ask(common, |api| pool::run(command, api)),
@@ -123,8 +136,7 @@ pub fn run() -> ExitCode {
         Command::Why(arguments) => ask(common, |api| why::run(arguments, api)),
         Command::Doctor(arguments) => ask(common, |api| doctor::run(arguments, api)),
         Command::Completions(arguments) => completions::run(&arguments),
-    };
-    done.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
+    }
 }
 
 /// Runs a command that asks a node.
@@ -132,9 +144,11 @@ fn ask<F: Future<Output = Result<(), Failure>>>(
     common: Common,
     command: impl FnOnce(ApiClient) -> F,
 ) -> Result<(), Failure> {
-    let socket = match common.api_socket {
-        Some(socket) => socket,
-        None => Settings::load(common.config.as_deref())?.api_socket.unwrap_or(API_SOCKET.into()),
+    let socket = if let Some(socket) = common.api_socket {
+        socket
+    } else {
+        let settings = Settings::load(common.config.as_deref())?;
+        settings.host.api_socket.unwrap_or(API_SOCKET.into())
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::cannot_start(&error))?;

@@ -6,7 +6,6 @@
 mod claims;
 mod engine;
 mod errors;
-mod file;
 mod half;
 mod journal;
 mod requests;
@@ -20,10 +19,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_allocator::{
-    AddressGrant, ClaimId, ClientName, Command, Evidence, FreeSuspect, PoolGrant, PoolId, Prefix,
-    Rejection, RequestPool, Response, Revision, Sharing, SpaceName, State, Text, Usage, WantedPool,
+    AddressGrant, ClaimId, Command, Evidence, FreeSuspect, PoolGrant, PoolId, Prefix, Rejection,
+    RequestPool, Response, Revision, Sharing, SpaceName, Usage, WantedPool,
 };
-use berth_replication::{Consistency, Deadline, Ledger, Replica};
+use berth_replication::{Consistency, Deadline};
 use ipamapi::ipnet::IpNet;
 use ipamapi::{
     AddressRelease, AddressRequest, AddressSpaces, AllocatedAddress, AllocatedPool, Capability,
@@ -31,13 +30,15 @@ use ipamapi::{
 };
 use tokio::time::Instant;
 
-pub use self::file::FileError;
+pub use self::engine::{Place, boot};
 
 use self::errors::{rejected, submit_error};
 use self::half::{Half, release_address, release_pool};
 use self::sessions::Sessions;
 use self::unheard::{Asked, Fate, Given, Unheard, Wanted};
-use crate::sender::{Sender, SubmitError, Target};
+use crate::file::FileError;
+use crate::looks::{AddressClaim, Overlapping, PoolClaim, SharingOf, UsageOf};
+use crate::sender::{Sender, SubmitError};
 
 /// Kept back from the engine's deadline, so that our own error still reaches it.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
@@ -48,20 +49,18 @@ const EXPLAINED_MAX: u128 = 4_096;
 
 /// What a [`Driver`] must be told.
 pub struct DriverConfig {
-    /// The cluster.
-    pub replica: Replica,
-    /// This host's own ledger.
-    pub ledger: Arc<Ledger>,
-    /// This host's name.
-    pub client: ClientName,
-    /// Where this process runs, to be shown to another one of the same name.
-    pub address: Text,
+    /// Has this host's commands executed by the cluster.
+    pub global: Sender,
+    /// This host's own ledger, and its commands.
+    pub local: Sender,
     /// The space of this host's networks.
-    pub local: SpaceName,
+    pub local_space: SpaceName,
     /// The space of the Swarm that this host belongs to.
-    pub global: SpaceName,
+    pub global_space: SpaceName,
     /// Where the engine's sessions are kept.
     pub data_dir: PathBuf,
+    /// The engine's API, if it may be asked.
+    pub docker_socket: Option<PathBuf>,
 }
 
 /// Berth as an engine's IPAM driver.
@@ -75,36 +74,57 @@ pub struct Driver {
 impl Driver {
     /// A driver for the engine of this host.
     pub fn new(config: DriverConfig) -> Result<Self, FileError> {
-        let DriverConfig { replica, ledger, client, address, local, global, data_dir } = config;
-        let half = |target, home: &str| {
-            let sender = Sender::new(target, client.clone(), address.clone());
-            let sessions = Sessions::load(data_dir.join(format!("sessions-{home}")))?;
+        let DriverConfig { global, local, local_space, global_space, data_dir, docker_socket } =
+            config;
+        let half = |sender, home: &str| {
+            let path = data_dir.join(format!("sessions-{home}"));
+            let sessions = Sessions::load(path, docker_socket.clone())?;
             let unheard = Unheard::load(data_dir.join(format!("unheard-{home}")))?;
             Ok(Half::start(sender, sessions, unheard))
         };
         Ok(Self {
-            local: half(Target::Ledger(ledger), "local")?,
-            global: half(Target::Replica(replica), "global")?,
-            local_space: local,
-            global_space: global,
+            local: half(local, "local")?,
+            global: half(global, "global")?,
+            local_space,
+            global_space,
         })
+    }
+
+    /// Registers with the cluster, and keeps the hold on this host's identity, until it is dropped.
+    pub async fn keep_identity(&self) {
+        self.global.resumed().await;
+        self.global.sender.keep_identity().await;
+    }
+
+    /// Gives this host's identity up: its next run may have it at once.
+    pub async fn leave(&self, deadline: Deadline) {
+        self.global.sender.leave(deadline).await;
+    }
+
+    /// Why the cluster does not know this host, if another one has its name.
+    pub fn refused(&self) -> Option<Rejection> {
+        self.global.sender.refused()
     }
 
     fn half(&self, space: &SpaceName) -> &Arc<Half> {
         if *space == self.local_space { &self.local } else { &self.global }
     }
 
-    async fn sharing(&self, space: &SpaceName) -> Result<Sharing, IpamError> {
+    async fn sharing(&self, space: &SpaceName, deadline: Deadline) -> Result<Sharing, IpamError> {
         if *space == self.local_space {
             return Ok(Sharing::Local);
         }
         if *space == self.global_space {
             return Ok(Sharing::Exclusive);
         }
-        let look = |state: &State| state.settings(space).map(|settings| settings.sharing);
-        let now = Deadline::after(Duration::ZERO);
-        let read = self.global.sender.target().read(Consistency::Stale, now, look).await;
-        match read.map_err(|error| IpamError::unavailable(error.to_string()))? {
+        let look = || SharingOf { space: space.clone() };
+        let target = self.global.sender.target();
+        // A space stays what it is; one that is not known here may be new.
+        let sharing = match target.look(look(), Consistency::Stale, deadline).await {
+            Ok(known @ Ok(_)) => known,
+            _ => self.global.look(deadline, look()).await?,
+        };
+        match sharing {
             Ok(Sharing::Exclusive) => Err(IpamError::bad_request(format!(
                 "address space {space} is another Swarm's: name a shared one"
             ))),
@@ -120,8 +140,8 @@ impl Driver {
         prefix: Prefix,
         deadline: Deadline,
     ) -> Result<(), IpamError> {
-        let pools =
-            self.half(space).read(deadline, |state| state.overlapping(space, prefix)).await?;
+        let look = Overlapping { space: space.clone(), prefix };
+        let pools = self.half(space).look(deadline, look).await?;
         match pools.into_iter().find(|pool| pool.prefix != prefix) {
             Some(pool) => Err(ErrorKind::PoolOverlap.because(pool.to_string())),
             None => Ok(()),
@@ -136,12 +156,15 @@ impl Driver {
         deadline: Deadline,
     ) -> Result<Option<Given>, IpamError> {
         let Some(given) = half.unheard.take(asked) else { return Ok(None) };
-        let client = half.sender.client();
-        let look = |state: &State| match given.address {
-            None => state.pool_claim(&asked.pool, client).ok(),
-            Some(address) => state.address_claim(&asked.pool, client, address).ok().flatten(),
+        let (pool, client) = (asked.pool.clone(), half.sender.client().clone());
+        let standing = match given.address {
+            None => half.look(deadline, PoolClaim { pool, client }).await.map(Result::ok),
+            Some(address) => {
+                let look = AddressClaim { pool, client, address };
+                half.look(deadline, look).await.map(|claim| claim.ok().flatten())
+            }
         };
-        let standing = match half.read(deadline, look).await {
+        let standing = match standing {
             Ok(standing) => standing,
             Err(error) => {
                 half.unheard.keep(asked.clone(), given);
@@ -153,9 +176,14 @@ impl Driver {
 
     /// Says what a full pool is full of, where counting is cheap.
     async fn explain_full(&self, half: &Half, pool: &PoolId, deadline: Deadline) -> IpamError {
-        let usage = half.read(deadline, |state| state.pool(pool).map(|pool| pool.usage)).await;
+        let counted = pool.sub_pool.unwrap_or(pool.prefix).last_offset() < EXPLAINED_MAX;
+        let usage = if counted {
+            half.look(deadline, UsageOf { pool: pool.clone() }).await.ok()
+        } else {
+            None
+        };
         match usage {
-            Ok(Ok(usage)) if usage.size <= EXPLAINED_MAX => {
+            Some(Ok(usage)) => {
                 let Usage { size, held, stale, suspect, cooling, reserved } = usage;
                 ErrorKind::NoAvailableAddresses.because(format!(
                     "of {size} addresses {held} are held, {stale} stale, {suspect} suspect, \
@@ -231,7 +259,7 @@ impl Ipam for Driver {
         let until = deadline(context);
         let space = requests::space(&request, &self.local_space)?;
         let (wanted, labels) = (requests::wanted(&request)?, requests::labels(&request.options)?);
-        let sharing = self.sharing(&space).await?;
+        let sharing = self.sharing(&space, until).await?;
         let half = self.half(&space);
         let session = half.session(&space, sharing, until).await.map_err(submit_error)?;
         let mut fate = Fate::GiveBack;
@@ -271,12 +299,11 @@ impl Ipam for Driver {
         let pool = requests::pool_id(&pool_id)?;
         let half = self.half(&pool.space);
         let _turn = half.pool_turn(&pool.space, pool.prefix, until).await?;
-        let claim = match half.claims.pool(&pool) {
-            Some(claim) => claim,
-            None => half
-                .read(until, |state| state.pool_claim(&pool, half.sender.client()))
-                .await?
-                .map_err(|rejection| unknown_pool(&rejection))?,
+        let claim = if let Some(claim) = half.claims.pool(&pool) {
+            claim
+        } else {
+            let look = PoolClaim { pool: pool.clone(), client: half.sender.client().clone() };
+            half.look(until, look).await?.map_err(|rejection| unknown_pool(&rejection))?
         };
         half.claims.pool_released(&pool);
         half.release(release_pool(pool, claim), until).await.map_err(|error| match error.kind() {
@@ -327,13 +354,12 @@ impl Ipam for Driver {
         let half = self.half(&pool.space);
         let _turn = half.address_turn(&pool, until).await?;
         let address = release.address;
-        let claim = match half.claims.take_address(&pool, address) {
-            Some(claim) => Some(claim),
-            None => half
-                .read(until, |state| state.address_claim(&pool, half.sender.client(), address))
-                .await?
-                .map_err(|rejection| rejected(&rejection))?,
-        };
+        let mut claim = half.claims.take_address(&pool, address);
+        if claim.is_none() {
+            let (pool, client) = (pool.clone(), half.sender.client().clone());
+            let look = AddressClaim { pool, client, address };
+            claim = half.look(until, look).await?.map_err(|rejection| rejected(&rejection))?;
+        }
         match claim {
             Some(claim) => half.release(release_address(pool, address, claim), until).await,
             None => Ok(()),

@@ -3,13 +3,15 @@
 
 mod api;
 mod ask;
+mod books;
 mod docker;
 mod findings;
 mod observation;
 mod reconciler;
 
 pub use ask::DockerError;
-pub use docker::observe;
-pub use findings::{Books, Finding, Fix, NO_MANAGER, OfHosts, Severity, compare};
+pub use books::{Ask, Books, TooMany, of_hosts};
+pub use docker::{leads, observe};
+pub use findings::{Finding, Fix, OfHosts, Severity, compare};
 pub use observation::{Network, Observation, SwarmView};
 pub use reconciler::Reconciler;

@@ -3,16 +3,21 @@
 //!
 //! A library only so that tests can reach its modules.
 
+pub mod agent;
 pub mod api;
 pub mod cli;
 pub mod code;
 pub mod config;
 pub mod docker;
 pub mod doctor;
+mod file;
 #[cfg(test)]
 mod golden;
+mod host;
 pub mod logs;
+mod looks;
 pub mod peers;
+mod process;
 pub mod sender;
 pub mod server;
 pub mod spaces;

@@ -1,30 +1,56 @@
-//! What nodes ask of each other beside the replicated log.
+//! What hosts ask of each other beside the replicated log: nodes each other and their agents, agents
+//! their servers.
+
+mod hosts;
+mod respondent;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
-use berth_allocator::{AddressState, Prefix, SpaceName, State};
+use berth_allocator::{Prefix, SpaceName};
 use berth_codec::{Kind, Record};
-use berth_replication::{Deadline, Ledger, Replica, Respond};
+use berth_replication::{AskError, Consistency, Deadline, ReadError, Servers};
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// How long another node may take.
-const ANSWER_MAX: Duration = Duration::from_secs(3);
+pub use hosts::{OfHost, all_told, held_by_hosts};
+pub use respondent::Respondent;
+
+use crate::looks::{AnyLook, Look, Seen};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Question {
-    /// Which addresses of these prefixes does your host hold in its own space?
-    HeldLocally(Vec<Prefix>),
+    /// Of the hosts that you know and that serve the Swarm of this space: which addresses of these
+    /// prefixes does each hold in its own space?
+    Held {
+        /// The Swarm's space.
+        space: SpaceName,
+        /// The prefixes.
+        prefixes: Vec<Prefix>,
+    },
+    /// What does the cluster's state say?
+    Look {
+        /// Nothing older than what was answered before the question will do.
+        linearizable: bool,
+        /// About what.
+        look: AnyLook,
+    },
+    /// What does your API say?
+    Api {
+        /// The HTTP method.
+        method: String,
+        /// Path and query.
+        target: String,
+        /// The body.
+        body: Vec<u8>,
+    },
 }
 
 impl Record for Question {
     const KIND: Kind = Kind::PeerMessage;
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
     /// 1 MiB: thousands of prefixes.
     const LIMIT: usize = 1 << 20;
 }
@@ -32,132 +58,114 @@ impl Record for Question {
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Answer {
-    /// To [`Question::HeldLocally`].
-    HeldLocally(BTreeSet<IpAddr>),
+    /// To [`Question::Held`].
+    Held(Vec<OfHost>),
+    /// To [`Question::Look`]: what was seen, as a record.
+    Seen(Vec<u8>),
+    /// To [`Question::Api`].
+    Api(ApiAnswer),
 }
 
 impl Record for Answer {
     const KIND: Kind = Kind::PeerMessage;
-    const VERSION: u8 = 1;
-    /// 32 MiB: a million addresses.
-    const LIMIT: usize = 32 << 20;
+    const VERSION: u8 = 2;
+    /// What fits into one frame between hosts, less its own head.
+    const LIMIT: usize = (8 << 20) - 1_024;
 }
 
-/// A host, and what it holds in its own space; or why it did not tell.
-pub type OfHost = (String, Result<BTreeSet<IpAddr>, String>);
-
-/// What all hosts of a Swarm of so many hold. What one did not tell is not known.
-pub fn all_told(hosts: Vec<OfHost>, expected: usize) -> Result<BTreeSet<IpAddr>, String> {
-    if hosts.len() < expected {
-        return Err(format!("the Swarm has {expected} hosts, and Berth runs on {}", hosts.len()));
-    }
-    let mut all = BTreeSet::new();
-    for (host, held) in hosts {
-        let silent = |reason| format!("{host} did not tell what it holds: {reason}");
-        all.extend(held.map_err(silent)?);
-    }
-    Ok(all)
+/// What an API says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body's type.
+    pub content_type: String,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
-/// Answers other nodes.
-pub struct Respondent {
-    ledger: Arc<Ledger>,
-    local: SpaceName,
+fn encode(question: &Question) -> Result<Bytes, String> {
+    berth_codec::encode(question).map(Bytes::from).map_err(|error| error.to_string())
 }
 
-impl Respondent {
-    /// One that tells what this ledger holds in this host's space.
-    pub fn new(ledger: Arc<Ledger>, local: SpaceName) -> Self {
-        Self { ledger, local }
-    }
-
-    fn held(&self, prefixes: &[Prefix]) -> BTreeSet<IpAddr> {
-        self.ledger.read(|state| held(state, &self.local, prefixes))
-    }
+fn decode(answer: &[u8]) -> Result<Answer, String> {
+    berth_codec::decode(answer).map_err(|error| error.to_string())
 }
 
-#[async_trait]
-impl Respond for Respondent {
-    async fn respond(&self, question: Bytes) -> Result<Bytes, String> {
-        let Question::HeldLocally(prefixes) =
-            berth_codec::decode(&question).map_err(|error| error.to_string())?;
-        let answer = Answer::HeldLocally(self.held(&prefixes));
-        berth_codec::encode(&answer).map(Bytes::from).map_err(|error| error.to_string())
-    }
-}
+const STRANGE: &str = "the answer fits no question of ours";
 
-fn held(state: &State, space: &SpaceName, prefixes: &[Prefix]) -> BTreeSet<IpAddr> {
-    let mut held = BTreeSet::new();
-    for id in prefixes.iter().flat_map(|prefix| state.overlapping(space, *prefix)) {
-        let addresses = state.addresses(&id).unwrap_or_default();
-        let claimed = addresses.into_iter().filter(|view| {
-            matches!(view.state, AddressState::Held | AddressState::Stale | AddressState::Suspect)
-        });
-        held.extend(claimed.map(|view| view.address));
-    }
-    held
-}
-
-/// What every member's host holds of these prefixes in its own space.
-pub async fn held_by_hosts(
-    replica: &Replica,
-    ledger: &Ledger,
-    local: &SpaceName,
-    prefixes: Vec<Prefix>,
-) -> Vec<OfHost> {
-    let status = replica.status();
-    let deadline = Deadline::after(ANSWER_MAX);
-    let question = berth_codec::encode(&Question::HeldLocally(prefixes.clone())).map(Bytes::from);
-    let mut hosts = Vec::new();
-    for member in status.members {
-        let answer = if member.node == status.node {
-            Ok(ledger.read(|state| held(state, local, &prefixes)))
-        } else {
-            match &question {
-                Ok(question) => ask(replica, member.node, question.clone(), deadline).await,
-                Err(error) => Err(error.to_string()),
-            }
-        };
-        hosts.push((member.name, answer));
-    }
-    hosts
-}
-
-async fn ask(
-    replica: &Replica,
-    node: berth_replication::NodeId,
-    question: Bytes,
+/// Looks at the cluster's state through a server. Tries once.
+pub async fn look<L: Look>(
+    servers: &Servers,
+    look: L,
+    consistency: Consistency,
     deadline: Deadline,
-) -> Result<BTreeSet<IpAddr>, String> {
-    let told = replica.ask(node, question, deadline).await.map_err(|error| error.to_string())?;
-    let Answer::HeldLocally(addresses) =
-        berth_codec::decode(&told).map_err(|error| error.to_string())?;
-    Ok(addresses)
+) -> Result<L::Seen, ReadError> {
+    let unreachable = |reason: String| ReadError::Unreachable { reason };
+    let linearizable = consistency == Consistency::Linearizable;
+    let question = encode(&Question::Look { linearizable, look: look.into() });
+    let told = servers.ask(question.map_err(unreachable)?, deadline).await;
+    let told = told.map_err(|error| unreachable(error.to_string()))?;
+    match decode(&told).map_err(unreachable)? {
+        Answer::Seen(seen) => seen_in(&seen).map_err(unreachable),
+        _ => Err(unreachable(STRANGE.to_owned())),
+    }
 }
+
+fn seen_in<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let Seen(seen) = berth_codec::decode(bytes).map_err(|error| error.to_string())?;
+    Ok(seen)
+}
+
+/// Asks a server's API.
+pub async fn api(
+    servers: &Servers,
+    method: String,
+    target: String,
+    body: Vec<u8>,
+    deadline: Deadline,
+) -> Result<ApiAnswer, AskError> {
+    let question = encode(&Question::Api { method, target, body }).map_err(AskError::Refused)?;
+    let told = servers.ask(question, deadline).await?;
+    match decode(&told).map_err(AskError::Refused)? {
+        Answer::Api(answer) => Ok(answer),
+        _ => Err(AskError::Refused(STRANGE.to_owned())),
+    }
+}
+
+/// Addresses that a host holds, or why it did not tell.
+pub type Holdings = Result<BTreeSet<IpAddr>, String>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::golden::hex;
+    use crate::looks::SharingOf;
 
     /// Nodes of different builds understand each other: a change here is a new version, or a mistake.
     #[test]
     fn the_encoding_is_what_it_was() {
         let prefix = Prefix::truncated("10.1.0.0/24".parse().unwrap());
-        let question = Question::HeldLocally(vec![prefix]);
-        let answer = Answer::HeldLocally(BTreeSet::from(["10.1.0.2".parse().unwrap()]));
-        expect_test::expect!["07010001000a01000018a3641cf6"].assert_eq(&hex(&question));
-        expect_test::expect!["07010001000a0100026912d0d7"].assert_eq(&hex(&answer));
-    }
-
-    #[test]
-    fn what_one_host_does_not_tell_is_not_known() {
-        let told = |host: &str| (host.to_owned(), Ok(BTreeSet::new()));
-        let silent = ("h3".to_owned(), Err("it is down".to_owned()));
-        assert_eq!(all_told(vec![told("h1"), told("h2")], 2), Ok(BTreeSet::new()));
-        let unknown = all_told(vec![told("h1"), told("h2"), silent], 3).unwrap_err();
-        assert!(unknown.contains("h3") && unknown.contains("it is down"), "{unknown}");
-        let unknown = all_told(vec![told("h1"), told("h2")], 3).unwrap_err();
-        assert!(unknown.contains("3 hosts"), "{unknown}");
+        let space = SpaceName::new("GlobalDefault").unwrap();
+        let held = Question::Held { space: space.clone(), prefixes: vec![prefix] };
+        let look = Question::Look { linearizable: true, look: SharingOf { space }.into() };
+        let api = Question::Api { method: "GET".into(), target: "/v1/pools".into(), body: vec![1] };
+        let of_host = OfHost {
+            name: "h1".into(),
+            host_name: "worker".into(),
+            held: Ok(BTreeSet::from(["10.1.0.2".parse().unwrap()])),
+        };
+        let answer = ApiAnswer { status: 200, content_type: "text/plain".into(), body: vec![2] };
+        expect_test::expect!["0702000d476c6f62616c44656661756c7401000a010000183e0be050"]
+            .assert_eq(&hex(&held));
+        expect_test::expect!["07020101000d476c6f62616c44656661756c74304be917"]
+            .assert_eq(&hex(&look));
+        expect_test::expect!["07020203474554092f76312f706f6f6c730101500bb1db"]
+            .assert_eq(&hex(&api));
+        expect_test::expect!["0702000102683106776f726b65720001000a010002272b0e5d"]
+            .assert_eq(&hex(&Answer::Held(vec![of_host])));
+        expect_test::expect!["0702010101fad2eb16"].assert_eq(&hex(&Answer::Seen(vec![1])));
+        expect_test::expect!["070202c80a746578742f706c61696e0102fb095442"]
+            .assert_eq(&hex(&Answer::Api(answer)));
     }
 }

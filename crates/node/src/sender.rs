@@ -1,62 +1,28 @@
 //! How this process has commands executed: registered as a client, each command numbered, so that a
 //! command that is sent again is not executed again.
 
+mod identity;
+mod target;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use berth_allocator::{
-    Answer, ClientName, Command, Envelope, Incarnation, Millis, Register, Rejection, Response,
-    Sequence, State, Text,
+    ClientName, Command, Envelope, Incarnation, Millis, Register, Rejection, Renew, Response,
+    Sequence, Text,
 };
-use berth_replication::{
-    Consistency, Deadline, Ledger, LedgerError, ProposeError, ReadError, Replica,
-};
-use tokio::sync::Notify;
+use berth_replication::Deadline;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
+
+pub use identity::Identity;
+pub use target::Target;
+
+use identity::Run;
 
 /// How far numbers may run ahead of the oldest one without an answer: half of the answers that are
 /// kept for a client.
 const AHEAD_MAX: u64 = 2_048;
-
-/// Where commands are executed.
-#[derive(Clone)]
-pub enum Target {
-    /// By the cluster, for global spaces.
-    Replica(Replica),
-    /// On this host, for its local space.
-    Ledger(Arc<Ledger>),
-}
-
-impl Target {
-    /// Looks at the state.
-    pub async fn read<T>(
-        &self,
-        consistency: Consistency,
-        deadline: Deadline,
-        look: impl FnOnce(&State) -> T,
-    ) -> Result<T, ReadError> {
-        match self {
-            Self::Replica(replica) => Ok(replica.read(consistency, deadline, look).await?.value),
-            Self::Ledger(ledger) => Ok(ledger.read(look)),
-        }
-    }
-
-    async fn execute(&self, envelope: Envelope, deadline: Deadline) -> Result<Answer, SubmitError> {
-        match self {
-            Self::Replica(replica) => match replica.propose(envelope, deadline).await {
-                Ok(proposed) => Ok(proposed.answer),
-                Err(ProposeError::NotExecuted(why)) => {
-                    Err(SubmitError::NotExecuted(why.to_string()))
-                }
-                Err(ProposeError::Unknown { reason }) => Err(SubmitError::Unknown(reason)),
-            },
-            Self::Ledger(ledger) => ledger.submit(envelope).await.map_err(|error| match error {
-                LedgerError::Refused { reason } => SubmitError::NotExecuted(reason),
-                error => SubmitError::Unknown(error.to_string()),
-            }),
-        }
-    }
-}
 
 /// A command was refused, or got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +72,11 @@ pub struct Sender {
     /// Where this process runs, to be shown to another one of the same name.
     address: Text,
     instance: u128,
+    /// What guards its identity, where nothing else does.
+    identity: Option<Identity>,
     incarnation: tokio::sync::Mutex<Option<Incarnation>>,
+    /// Why it cannot register, where another one has its name.
+    refused: watch::Sender<Option<Rejection>>,
     numbers: Arc<Numbers>,
 }
 
@@ -176,9 +146,17 @@ impl Sender {
             client,
             address,
             instance: u128::from_le_bytes(instance),
+            identity: None,
             incarnation: tokio::sync::Mutex::default(),
+            refused: watch::Sender::default(),
             numbers: Arc::default(),
         }
+    }
+
+    /// The same, with its identity guarded by a lease, which [`Self::keep_identity`] renews.
+    #[must_use]
+    pub fn guarded(self, identity: Identity) -> Self {
+        Self { identity: Some(identity), ..self }
     }
 
     /// The client for which it sends.
@@ -258,27 +236,91 @@ impl Sender {
         if let Some(incarnation) = *known {
             return Ok(incarnation);
         }
-        // The data directory's lock and the node's place in the cluster guard its identity, so it
-        // needs no lease, and a crashed node's successor need not wait for one to end.
+        if let Some(run) = self.identity.as_ref().and_then(Identity::earlier_run) {
+            self.end(run, deadline).await?;
+        }
         let register = Register {
             instance: self.instance,
             address: self.address.clone(),
-            lease: Millis::new(0),
+            lease: self.lease(),
         };
-        let envelope = Envelope {
-            client: self.client.clone(),
-            incarnation: Incarnation::new(0),
-            sequence: Sequence::new(0),
-            heard: Sequence::new(0),
-            command: Command::Register(register),
-        };
-        match self.target.execute(envelope, deadline).await?.outcome {
+        let command = Command::Register(register);
+        let answered = self.unnumbered(Incarnation::new(0), Sequence::new(0), command, deadline);
+        match answered.await? {
             Ok(Response::Registered(incarnation)) => {
+                if let Some(identity) = &self.identity {
+                    let noted = identity.begin(Run { incarnation, instance: self.instance });
+                    noted.map_err(|error| SubmitError::NotExecuted(error.to_string()))?;
+                }
+                self.refused.send_replace(None);
                 *known = Some(incarnation);
                 Ok(incarnation)
             }
             Ok(other) => unreachable!("a registration is not answered with {other:?}"),
-            Err(rejection) => Err(SubmitError::Rejected(rejection)),
+            Err(rejection) => {
+                self.refused.send_replace(Some(rejection.clone()));
+                Err(SubmitError::Rejected(rejection))
+            }
         }
+    }
+
+    /// A server needs no lease: its data directory's lock and its place in the cluster guard its
+    /// identity, and a crashed node's successor need not wait for one to end.
+    fn lease(&self) -> Millis {
+        self.identity.as_ref().map_or(Millis::new(0), |_| Identity::LEASE)
+    }
+
+    /// Executes a command beside the numbers.
+    async fn unnumbered(
+        &self,
+        incarnation: Incarnation,
+        sequence: Sequence,
+        command: Command,
+        deadline: Deadline,
+    ) -> Result<Result<Response, Rejection>, SubmitError> {
+        let (client, heard) = (self.client.clone(), Sequence::new(0));
+        let envelope = Envelope { client, incarnation, sequence, heard, command };
+        Ok(self.target.execute(envelope, deadline).await?.outcome)
+    }
+
+    /// Ends the lease of a run of this process that is over, so that nobody waits for its end. The
+    /// number is one that no command of a run comes to.
+    async fn end(&self, run: Run, deadline: Deadline) -> Result<(), SubmitError> {
+        let over = Command::Renew(Renew { instance: run.instance, lease: Millis::new(0) });
+        let last = Sequence::new(u64::MAX);
+        // Refused where that run does not count any more.
+        let _ = self.unnumbered(run.incarnation, last, over, deadline).await?;
+        Ok(())
+    }
+
+    /// Registers, and keeps the hold on this client's identity, until it is dropped.
+    pub async fn keep_identity(&self) {
+        loop {
+            let deadline = Deadline::after(Identity::RENEW_EVERY);
+            let renew = Renew { instance: self.instance, lease: self.lease() };
+            match self.submit(Command::Renew(renew), deadline).await {
+                Ok(_) => {}
+                Err(SubmitError::Rejected(rejection)) => {
+                    tracing::error!(error = %rejection, "this host's name is another one's");
+                }
+                Err(error) => tracing::debug!(%error, "the identity is not renewed yet"),
+            }
+            tokio::time::sleep(Identity::RENEW_EVERY).await;
+        }
+    }
+
+    /// Gives the identity up: another run may have it at once.
+    pub async fn leave(&self, deadline: Deadline) {
+        let incarnation = *self.incarnation.lock().await;
+        let Some(incarnation) = incarnation.filter(|_| self.identity.is_some()) else { return };
+        let run = Run { incarnation, instance: self.instance };
+        if let Err(error) = self.end(run, deadline).await {
+            tracing::debug!(%error, "the identity is held until its lease ends");
+        }
+    }
+
+    /// Why this client could not register, when it last tried.
+    pub fn refused(&self) -> Option<Rejection> {
+        self.refused.borrow().clone()
     }
 }

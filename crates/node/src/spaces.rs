@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use berth_allocator::{Command, Prefix, Rejection, Response, SpaceName, SpaceSettings, State};
+use berth_allocator::{Command, Prefix, Rejection, Response, SpaceName, SpaceSettings};
 use berth_replication::{ClusterId, Consistency, Deadline};
 use sha2::{Digest, Sha256};
 
+use crate::looks::SharingOf;
 use crate::sender::{Sender, SubmitError};
 
 /// How long one attempt to make a space may take, and the pause after it.
@@ -42,9 +43,9 @@ pub async fn ensure(
 }
 
 async fn exists(sender: &Sender, name: &SpaceName) -> bool {
-    let look = |state: &State| state.settings(name).is_ok();
-    let now = Deadline::after(Duration::ZERO);
-    sender.target().read(Consistency::Stale, now, look).await.unwrap_or(false)
+    let look = SharingOf { space: name.clone() };
+    let seen = sender.target().look(look, Consistency::Stale, Deadline::after(PAUSE)).await;
+    seen.is_ok_and(|sharing| sharing.is_ok())
 }
 
 /// A unique local /48 (RFC 4193) of the cluster's own, or of one of its hosts'.
@@ -54,8 +55,19 @@ pub fn unique_local(cluster: ClusterId, host: Option<&str>) -> Prefix {
     hash.update(cluster.bytes());
     hash.update(host.unwrap_or_default());
     let digest: [u8; 32] = hash.finalize().into();
+    unique_local_of(&digest)
+}
+
+/// A unique local /48 of whoever draws it: the host may not have met its cluster yet.
+pub fn random_unique_local() -> Prefix {
+    let mut drawn = [0; 5];
+    getrandom::fill(&mut drawn).expect("the system gives random numbers");
+    unique_local_of(&drawn)
+}
+
+fn unique_local_of(id: &[u8]) -> Prefix {
     let mut octets = [0; 16];
-    octets.iter_mut().zip(std::iter::once(&0xfd).chain(&digest)).take(6).for_each(|(to, from)| {
+    octets.iter_mut().zip(std::iter::once(&0xfd).chain(id)).take(6).for_each(|(to, from)| {
         *to = *from;
     });
     Prefix::of(std::net::Ipv6Addr::from(octets).into(), 48).expect("IPv6 has more than 48 bits")

@@ -3,40 +3,41 @@
 
 use std::fs;
 
-use berth_node::config::{ServerConfig, Settings};
+use berth_node::config::{
+    AgentConfig, AgentSettings, HostSettings, MemberSettings, ServerConfig, Settings,
+};
 use tempfile::TempDir;
 
-fn settings() -> Settings {
-    Settings {
-        name: Some("N1".into()),
-        listen: Some("127.0.0.1:7100".into()),
-        bootstrap: Some(true),
-        ..Settings::default()
-    }
+fn host() -> HostSettings {
+    HostSettings { name: Some("N1".into()), ..HostSettings::default() }
 }
 
-fn refused(settings: Settings) -> String {
-    ServerConfig::new(settings).unwrap_err().to_string()
+fn member() -> MemberSettings {
+    MemberSettings {
+        listen: Some("127.0.0.1:7100".into()),
+        bootstrap: Some(true),
+        ..MemberSettings::default()
+    }
 }
 
 #[test]
 fn one_node_is_a_cluster() {
-    let config = ServerConfig::new(settings()).unwrap();
+    let config = ServerConfig::new(host(), member()).unwrap();
     assert_eq!(config.members.len(), 1);
-    assert_eq!(config.members[0].name, config.name);
+    assert_eq!(config.members[0].name, config.host.name);
     assert_eq!(config.members[0].address, "127.0.0.1:7100");
-    assert_eq!(config.global_space.as_str(), "GlobalDefault");
-    assert_eq!(config.api_socket.to_str(), Some("/run/berth/api.sock"));
-    assert_eq!(config.plugin_socket.to_str(), Some("/run/docker/plugins/berth.sock"));
-    assert_eq!(config.data_dir.to_str(), Some("/var/lib/berth"));
+    let host = config.host;
+    assert_eq!(host.global_space.as_str(), "GlobalDefault");
+    assert_eq!(host.api_socket.to_str(), Some("/run/berth/api.sock"));
+    assert_eq!(host.plugin_socket.to_str(), Some("/run/docker/plugins/berth.sock"));
+    assert_eq!(host.data_dir.to_str(), Some("/var/lib/berth"));
 }
 
 #[test]
 fn a_list_of_members_is_a_cluster() {
     let list = " N1=127.0.0.1:7101, N2=localhost:7102,N3=[::1]:7103 ";
-    let config =
-        ServerConfig::new(Settings { initial_cluster: Some(list.to_owned()), ..settings() })
-            .unwrap();
+    let listed = MemberSettings { initial_cluster: Some(list.to_owned()), ..member() };
+    let config = ServerConfig::new(host(), listed).unwrap();
     let members: Vec<_> =
         config.members.iter().map(|m| (m.name.as_str(), m.address.as_str())).collect();
     let expected = [("N1", "127.0.0.1:7101"), ("N2", "localhost:7102"), ("N3", "[::1]:7103")];
@@ -46,19 +47,22 @@ fn a_list_of_members_is_a_cluster() {
 #[test]
 fn mistakes_are_told() {
     let long = "x".repeat(120);
-    let cluster = |list: &str| Settings { initial_cluster: Some(list.to_owned()), ..settings() };
+    let named = |name: &str| (HostSettings { name: Some(name.into()), ..host() }, member());
+    let listen =
+        |listen: &str| (host(), MemberSettings { listen: Some(listen.into()), ..member() });
+    let cluster = |list: &str| {
+        (host(), MemberSettings { initial_cluster: Some(list.to_owned()), ..member() })
+    };
+    let realm = |realm: &str| (HostSettings { realm: Some(realm.into()), ..host() }, member());
     let mistakes = [
-        (Settings { name: Some("a/b".into()), ..settings() }, "\"a/b\" is not a node's name"),
-        (Settings { name: Some(String::new()), ..settings() }, "is not a node's name"),
-        (Settings { name: Some("-a".into()), ..settings() }, "is not a node's name"),
-        (Settings { listen: Some("7100".into()), ..settings() }, "--listen to HOST:PORT"),
-        (Settings { listen: Some("127.0.0.1:0".into()), ..settings() }, "--listen to HOST:PORT"),
-        (
-            Settings { listen: Some("127.0.0.1:70000".into()), ..settings() },
-            "--listen to HOST:PORT",
-        ),
-        (Settings { listen: Some("0.0.0.0:7100".into()), ..settings() }, "--insecure"),
-        (Settings { listen: Some("db1:7100".into()), ..settings() }, "--insecure"),
+        (named("a/b"), "\"a/b\" is not a node's name"),
+        (named(""), "is not a node's name"),
+        (named("-a"), "is not a node's name"),
+        (listen("7100"), "--listen to HOST:PORT"),
+        (listen("127.0.0.1:0"), "--listen to HOST:PORT"),
+        (listen("127.0.0.1:70000"), "--listen to HOST:PORT"),
+        (listen("0.0.0.0:7100"), "--insecure"),
+        (listen("db1:7100"), "--insecure"),
         (cluster(""), "write NAME=HOST:PORT"),
         (cluster("N1"), "\"N1\" in --initial-cluster is not a member"),
         (cluster("N1=127.0.0.1"), "is not a member"),
@@ -68,36 +72,77 @@ fn mistakes_are_told() {
         (cluster("N1=127.0.0.1:1,N1=127.0.0.1:2"), "names N1 twice"),
         (cluster("N1=127.0.0.1:1,N2=127.0.0.1:1"), "127.0.0.1:1 twice"),
         (cluster("N1=127.0.0.1:1,N2=10.0.0.1:1"), "10.0.0.1:1 is not on loopback"),
-        (Settings { insecure: Some(true), ..cluster("N1=10.0.0.1:1,N2=10.0.0.2:1") }, "a secret"),
-        (Settings { realm: Some("a@b".into()), ..settings() }, "\"a@b\" is not a realm"),
-        (Settings { realm: Some(long.clone()), ..settings() }, "is not a realm"),
-        (Settings { api_socket: Some(long.into()), ..settings() }, "too long for a socket"),
         (
-            Settings {
-                api_socket: Some("/run/one".into()),
-                plugin_socket: Some("/run/one".into()),
-                ..settings()
-            },
+            (
+                HostSettings { insecure: Some(true), ..host() },
+                cluster("N1=10.0.0.1:1,N2=10.0.0.2:1").1,
+            ),
+            "a secret",
+        ),
+        (realm("a@b"), "\"a@b\" is not a realm"),
+        (realm(&long), "is not a realm"),
+        (
+            (HostSettings { api_socket: Some(long.into()), ..host() }, member()),
+            "too long for a socket",
+        ),
+        (
+            (
+                HostSettings {
+                    api_socket: Some("/run/one".into()),
+                    plugin_socket: Some("/run/one".into()),
+                    ..host()
+                },
+                member(),
+            ),
             "are both /run/one",
         ),
     ];
-    for (settings, words) in mistakes {
-        let said = refused(settings.clone());
-        assert!(said.contains(words), "{words:?} is missing in {said:?}, for {settings:?}");
+    for ((host, member), words) in mistakes {
+        let said = ServerConfig::new(host.clone(), member.clone()).unwrap_err().to_string();
+        assert!(said.contains(words), "{words:?} is missing in {said:?}, for {host:?}, {member:?}");
     }
+}
+
+#[test]
+fn an_agent_needs_servers() {
+    let dir = TempDir::new().unwrap();
+    let host = || HostSettings { data_dir: Some(dir.path().into()), ..host() };
+    let agent = |list: &str| AgentSettings { server: Some(list.to_owned()) };
+    let config = AgentConfig::new(host(), agent(" 127.0.0.1:1, localhost:2")).unwrap();
+    assert_eq!(config.servers, ["127.0.0.1:1", "localhost:2"]);
+    let insecure = || HostSettings { insecure: Some(true), ..host() };
+    let mistakes = [
+        (host(), AgentSettings::default(), "--server"),
+        (host(), agent(" "), "--server"),
+        (host(), agent("127.0.0.1"), "\"127.0.0.1\" in --server"),
+        (host(), agent("127.0.0.1:1,"), "\"\" in --server"),
+        (host(), agent("10.0.0.1:1"), "--insecure"),
+        (insecure(), agent("10.0.0.1:1"), "a secret"),
+    ];
+    for (host, agent, words) in mistakes {
+        let said = AgentConfig::new(host, agent.clone()).unwrap_err().to_string();
+        assert!(said.contains(words), "{words:?} is missing in {said:?}, for {agent:?}");
+    }
+    fs::create_dir(dir.path().join("raft")).unwrap();
+    let said = AgentConfig::new(host(), agent("127.0.0.1:1")).unwrap_err().to_string();
+    assert!(said.contains("berth server"), "{said}");
 }
 
 #[test]
 fn a_secret_must_be_one() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("secret");
-    let with_secret = || Settings { bootstrap_secret_file: Some(file.clone()), ..settings() };
-    assert!(refused(with_secret()).contains("cannot read"));
+    let config = || {
+        let host = HostSettings { bootstrap_secret_file: Some(file.clone()), ..host() };
+        ServerConfig::new(host, member())
+    };
+    let refused = || config().unwrap_err().to_string();
+    assert!(refused().contains("cannot read"));
     fs::write(&file, "short\n").unwrap();
-    assert!(refused(with_secret()).contains("no secret that can be used"));
+    assert!(refused().contains("no secret that can be used"));
     fs::write(&file, "0123456789abcdef\n").unwrap();
-    let config = ServerConfig::new(with_secret()).unwrap();
-    assert!(config.secret.is_some());
+    let config = config().unwrap();
+    assert!(config.host.secret.is_some());
     assert!(!format!("{config:?}").contains("0123456789abcdef"));
 }
 
@@ -120,25 +165,28 @@ fn a_file_has_the_flags_names() {
         reconcile-seconds = 5
         log-level = "debug"
         log-format = "json"
+        server = "127.0.0.1:2"
     "#;
     fs::write(&file, content).unwrap();
     let settings = Settings::load(Some(&file)).unwrap();
     // All of them: nothing is left at its default.
     let Settings {
-        name: Some(_),
-        data_dir: Some(_),
-        listen: Some(_),
-        api_socket: Some(_),
-        plugin_socket: Some(_),
-        bootstrap: Some(true),
-        initial_cluster: Some(_),
-        bootstrap_secret_file: Some(_),
-        realm: Some(_),
-        insecure: Some(true),
-        docker_socket: Some(_),
-        reconcile_seconds: Some(5),
-        log_level: Some(_),
-        log_format: Some(_),
+        host:
+            HostSettings {
+                name: Some(_),
+                data_dir: Some(_),
+                api_socket: Some(_),
+                plugin_socket: Some(_),
+                bootstrap_secret_file: Some(_),
+                realm: Some(_),
+                insecure: Some(true),
+                docker_socket: Some(_),
+                reconcile_seconds: Some(5),
+                log_level: Some(_),
+                log_format: Some(_),
+            },
+        member: MemberSettings { listen: Some(_), bootstrap: Some(true), initial_cluster: Some(_) },
+        agent: AgentSettings { server: Some(_) },
     } = settings
     else {
         panic!("something is missing: {settings:?}")

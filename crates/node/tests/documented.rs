@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use berth_node::code::Code;
-use berth_node::config::Settings;
+use berth_node::config::{AgentSettings, HostSettings, MemberSettings};
 use clap::Args;
 
 const ERRORS: &str = include_str!("../../../docs/reference/errors.md");
@@ -33,7 +33,8 @@ fn every_error_code_is_described_and_no_other() {
 
 #[test]
 fn every_setting_is_described() {
-    let command = Settings::augment_args(clap::Command::new("berth"));
+    let command = HostSettings::augment_args(clap::Command::new("berth"));
+    let command = AgentSettings::augment_args(MemberSettings::augment_args(command));
     let mut count = 0;
     for argument in command.get_arguments() {
         let flag = argument.get_long().unwrap();
@@ -42,5 +43,5 @@ fn every_setting_is_described() {
         assert!(CONFIGURATION.contains(&row), "no row begins {row}");
         count += 1;
     }
-    assert!(count >= 11, "{count}");
+    assert!(count >= 14, "{count}");
 }

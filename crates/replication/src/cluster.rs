@@ -118,7 +118,7 @@ impl Cluster {
     }
 }
 
-fn check_address(address: &str) -> Result<(), ClusterError> {
+pub(crate) fn check_address(address: &str) -> Result<(), ClusterError> {
     let port = address.rsplit_once(':').and_then(|(host, port)| {
         let named = !host.is_empty() && address.len() <= ADDRESS_BYTES_MAX;
         named.then(|| port.parse::<u16>().ok()).flatten()

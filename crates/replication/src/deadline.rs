@@ -27,6 +27,11 @@ impl Deadline {
         self.remaining().is_zero()
     }
 
+    /// What is left, as it is told to another node.
+    pub(crate) fn millis(self) -> u64 {
+        u64::try_from(self.remaining().as_millis()).unwrap_or(u64::MAX)
+    }
+
     pub(crate) fn instant(self) -> Instant {
         self.0
     }

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use berth_codec::Record;
 
-use crate::ClusterId;
 use crate::raft::{
     EntryRecord, LogPosition, MembershipRecord, PayloadRecord, PeerRecord, VoteRecord,
 };
 use crate::snapshot::Header;
 use crate::transport::{
-    AppendOutcome, Candidacy, Failure, Hello, Lane, Refusal, Request, Response, TransferOutcome,
-    Welcome,
+    AgentHello, AgentWelcome, AppendOutcome, Candidacy, Failure, Hello, Lane, Refusal, Request,
+    Response, TransferOutcome, Welcome,
 };
+use crate::{ClusterId, NodeName};
 
 /// One line for each encoding. A new version adds lines; none ever changes.
 const GOLDEN: &str = include_str!("golden.txt");
@@ -129,8 +129,32 @@ fn greetings() -> String {
     .concat()
 }
 
+/// What agents say and are told.
+fn of_agents() -> String {
+    let name = NodeName::new("worker").unwrap();
+    let hello =
+        AgentHello { protocol: 1, name, cluster: Some(ClusterId::new([7; 16])), proof: [9; 32] };
+    let cluster = ClusterId::new([7; 16]);
+    let peer = PeerRecord { name: "a".into(), address: "h:1".into() };
+    let (members, leader) = (BTreeMap::from([(1, peer)]), Some(1));
+    let body = || bytes::Bytes::from_static(b"body");
+    let unreachable = Failure::Unreachable { reason: "r".into() };
+    [
+        line("agent-hello", &hello),
+        line("agent-accepted", &AgentWelcome::Accepted { cluster, proof: [9; 32] }),
+        line("agent-turned-away", &AgentWelcome::Refused(Refusal::NameTaken)),
+        line("ask-members", &Request::Members),
+        line("attend", &Request::Attend { answered: Some((3, Ok(body()))), patience_ms: 5_000 }),
+        line("members", &Response::Members { members, leader }),
+        line("asked", &Response::Asked { question: Some((4, body())) }),
+        line("unreachable", &Response::Proposed(Err(unreachable))),
+        crate::servers::golden(),
+    ]
+    .concat()
+}
+
 #[test]
 fn encodings_are_what_they_were() {
-    let now = [on_disk(), greetings(), asked(), answered()].concat();
+    let now = [on_disk(), greetings(), asked(), answered(), of_agents()].concat();
     assert_eq!(now, GOLDEN, "now:\n{now}");
 }

@@ -3,6 +3,7 @@
 //! - [`Replica`] is one node of a cluster. It proposes commands (on whichever node), answers them
 //!   once they are committed and applied, and reads the state linearizably.
 //! - [`Ledger`] is the same for one host alone: durable, without a quorum, without a network.
+//! - [`Servers`] is the cluster as a host without a replica speaks to it.
 //!
 //! Invariants: nothing is acknowledged before it is durable, and the first failed write or sync
 //! ends the node ([`Fatal`]). An answer is given only after its command took effect; where that is
@@ -12,6 +13,7 @@
 //! `docs/internals/durability.md` lists every write and its sync; `docs/adr/` says why Raft's
 //! library is an alpha and why the state lives in memory.
 
+mod attendants;
 mod clock;
 mod cluster;
 mod config;
@@ -28,10 +30,12 @@ mod reads;
 mod replica;
 mod rocks;
 mod secret;
+mod servers;
 mod snapshot;
 mod transport;
 mod types;
 
+pub use attendants::Attendant;
 pub use clock::{Clock, SystemClock};
 pub use cluster::{ClusterError, Member};
 pub use config::{Config, ConfigError, Tuning};
@@ -46,5 +50,6 @@ pub use replica::{
 };
 pub use rocks::{EntryError, StoreError};
 pub use secret::{Secret, SecretError};
+pub use servers::{Servers, ServersConfig, ServersError, ServersStatus};
 pub use snapshot::SnapshotError;
 pub use types::{ClusterId, LogIndex, NodeId, NodeName, Term};

@@ -7,6 +7,7 @@
 mod batch;
 mod item;
 
+use std::future::Future;
 use std::sync::Arc;
 
 use berth_allocator::{Answer, Batch, Envelope, Timestamp};
@@ -14,7 +15,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
-use crate::replica::Core;
+use crate::replica::{Executed, Hindrance};
 use crate::{Deadline, LogIndex};
 use item::{Item, Progress};
 
@@ -79,6 +80,16 @@ pub enum NotExecuted {
     Stopping,
 }
 
+/// Has commands executed by the leader, wherever that is.
+pub(crate) trait Execute: Clone + Send + Sync + 'static {
+    /// Has commands executed. Tries once.
+    fn execute(
+        &self,
+        commands: Vec<Envelope>,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Executed, Hindrance>> + Send;
+}
+
 /// The queue's end.
 pub(crate) struct Proposer {
     queue: mpsc::Sender<Item>,
@@ -86,9 +97,9 @@ pub(crate) struct Proposer {
 
 impl Proposer {
     /// Starts taking commands.
-    pub(crate) fn start(core: Core, tasks: &mut JoinSet<()>) -> Self {
+    pub(crate) fn start(executor: impl Execute, tasks: &mut JoinSet<()>) -> Self {
         let (queue, items) = mpsc::channel(QUEUE_MAX);
-        tasks.spawn(dispatch(core, items));
+        tasks.spawn(dispatch(executor, items));
         Self { queue }
     }
 
@@ -127,7 +138,7 @@ fn measure(envelope: Envelope) -> Result<(Envelope, usize), String> {
     Ok((envelope, bytes))
 }
 
-async fn dispatch(core: Core, mut items: mpsc::Receiver<Item>) {
+async fn dispatch(executor: impl Execute, mut items: mpsc::Receiver<Item>) {
     let slots = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
     let mut batches = JoinSet::new();
     let mut next = None;
@@ -153,9 +164,9 @@ async fn dispatch(core: Core, mut items: mpsc::Receiver<Item>) {
             }
             batch.push(item);
         }
-        let core = core.clone();
+        let executor = executor.clone();
         batches.spawn(async move {
-            batch::run(&core, batch).await;
+            batch::run(&executor, batch).await;
             drop(slot);
         });
     }

@@ -12,6 +12,8 @@ pub(crate) use config::{
 };
 pub(crate) use network::NetworkFactory;
 pub(crate) use proposal::{Answers, Proposal};
-pub(crate) use record::{EntryRecord, LogPosition, MembershipRecord, RecordError, VoteRecord};
 #[cfg(test)]
-pub(crate) use record::{PayloadRecord, PeerRecord};
+pub(crate) use record::PayloadRecord;
+pub(crate) use record::{
+    EntryRecord, LogPosition, MembershipRecord, PeerRecord, RecordError, VoteRecord,
+};

@@ -13,12 +13,13 @@ use berth_allocator::{Envelope, State};
 use openraft::async_runtime::WatchReceiver;
 use tokio::task::JoinSet;
 
-pub(crate) use self::core::{Core, Executed, Hindrance};
+pub(crate) use self::core::{Core, Executed, Hindrance, unexpected};
 pub(crate) use question::RespondentSlot;
 pub use question::{AskError, Respond};
 pub use start::StartError;
 pub use status::{Fingerprint, MemberStatus, Role, Status};
 
+use crate::attendants::Attendants;
 use crate::proposer::Proposer;
 use crate::reads::ReadIndexes;
 use crate::{
@@ -40,6 +41,7 @@ struct Inner {
     read_indexes: ReadIndexes,
     fatal: Fatal,
     respondent: RespondentSlot,
+    attendants: Attendants,
     /// What runs beside Raft; it ends with this.
     tasks: tokio::sync::Mutex<JoinSet<()>>,
 }
@@ -122,6 +124,10 @@ impl Replica {
             value: state.fingerprint(),
         });
         hashing.await.expect("hashing a state does not panic")
+    }
+
+    pub(crate) fn attendants_here(&self) -> &Attendants {
+        &self.0.attendants
     }
 
     /// Tells when the node cannot go on. The process must end then.

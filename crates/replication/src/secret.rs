@@ -64,6 +64,14 @@ impl Proof {
         Self(hash.finalize().into())
     }
 
+    /// For agents, which may not know their cluster yet.
+    pub(crate) fn of_agents(secret: Option<&Secret>) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"berth agent");
+        hash.update(secret.map(|secret| secret.0.as_slice()).unwrap_or_default());
+        Self(hash.finalize().into())
+    }
+
     pub(crate) fn bytes(&self) -> [u8; 32] {
         self.0
     }

@@ -1,9 +1,10 @@
 //! How nodes talk: our own frames over TCP.
 //!
-//! A connection belongs to one [`Lane`] of one pair of nodes, begins with a greeting in which both
-//! sides check whom they talk to, and then carries requests one way and responses the other, many
+//! A connection belongs to one [`Lane`] of one pair of nodes, or to an agent. It begins with a
+//! greeting in which both sides check whom they talk to, and then carries requests one way and responses the other, many
 //! at a time. Nothing read from the network is trusted to have a size or a form.
 
+mod agent_greeting;
 mod frame;
 mod greeting;
 mod handshake;
@@ -13,10 +14,14 @@ mod message;
 mod server;
 mod stream;
 
+pub(crate) use agent_greeting::AgentIdentity;
+#[cfg(test)]
+pub(crate) use agent_greeting::{AgentHello, AgentWelcome};
 #[cfg(test)]
 pub(crate) use greeting::{Hello, Refusal, Welcome};
 pub(crate) use greeting::{Identity, Lane};
-pub(crate) use link::{CallError, Link};
+pub(crate) use link::{CallError, Greeter, Link, Target};
 pub(crate) use links::Links;
 pub(crate) use message::{AppendOutcome, Candidacy, Failure, Request, Response, TransferOutcome};
 pub(crate) use server::{Handle, Server, Session};
+pub(crate) use stream::Plaintext;

@@ -78,7 +78,7 @@ async fn work(cluster: &Cluster) -> (PoolId, Load) {
     let engine = cluster.nodes[0].engine();
     engine.handshake().await.unwrap();
     let pool = engine.pool(GLOBAL, "10.74.0.0/24").await.unwrap().id;
-    let load = Load::start(cluster, &pool, 2);
+    let load = Load::start(&cluster.nodes, &pool, 2);
     sleep(WORK).await;
     (pool, load)
 }

@@ -74,7 +74,7 @@ async fn all_nodes_killed_at_once_come_back() {
 /// so that released addresses are given again all the time.
 async fn survives(cluster: &mut Cluster, victims: &[usize]) {
     let pool = pool(cluster, "10.65.0.0/24").await;
-    let load = Load::start(cluster, &pool, CLIENTS_PER_NODE);
+    let load = Load::start(&cluster.nodes, &pool, CLIENTS_PER_NODE);
     sleep(WORK).await;
     let before = load.history().len();
     assert!(before > 100, "only {before} addresses were given before the kill");

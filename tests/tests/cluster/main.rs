@@ -1,6 +1,8 @@
 //! Three real nodes: what they promise while nodes, disks and engines fail.
 
 #[cfg(test)]
+mod agents;
+#[cfg(test)]
 mod disks;
 #[cfg(test)]
 mod engines;

@@ -64,17 +64,16 @@ impl Cluster {
             let made = maker.submit(Command::CreateSpace { name, settings }, soon()).await;
             assert_eq!(made, Ok(Response::Done));
         }
+        let sender = |target: &Target| Sender::new(target.clone(), client.clone(), address.clone());
         let driver = Driver::new(DriverConfig {
-            replica: self.replica.clone(),
-            ledger,
-            client,
-            address,
-            local: local.clone(),
-            global: global.clone(),
+            global: sender(&targets[1]),
+            local: sender(&targets[0]),
+            local_space: local.clone(),
+            global_space: global.clone(),
             data_dir: dir.path().to_owned(),
+            docker_socket: None,
         });
-        let [ledger, replica] = targets;
-        let usage = Holdings([(ledger, local), (replica, global)]);
+        let usage = Holdings { ledger, replica: self.replica.clone(), local, global };
         Subject::new(Arc::new(driver.unwrap())).with_usage(Arc::new(usage)).keeping(dir)
     }
 }
@@ -120,11 +119,19 @@ fn global_settings() -> SpaceSettings {
 }
 
 /// What a host's two spaces hold.
-struct Holdings([(Target, SpaceName); 2]);
+struct Holdings {
+    ledger: Arc<Ledger>,
+    replica: Replica,
+    local: SpaceName,
+    global: SpaceName,
+}
 
 impl Holdings {
-    async fn look<T>(&self, target: &Target, look: impl FnOnce(&State) -> T) -> T {
-        target.read(Consistency::Linearizable, soon(), look).await.unwrap()
+    async fn look<T>(&self, space: &SpaceName, look: impl FnOnce(&State) -> T) -> T {
+        if *space == self.local {
+            return self.ledger.read(look);
+        }
+        self.replica.read(Consistency::Linearizable, soon(), look).await.unwrap().value
     }
 }
 
@@ -132,15 +139,14 @@ impl Holdings {
 impl Usage for Holdings {
     async fn addresses_in_use(&self, pool_id: &PoolId) -> u128 {
         let id: berth_allocator::PoolId = pool_id.as_str().parse().unwrap();
-        let (target, _) = self.0.iter().find(|(_, space)| *space == id.space).unwrap();
-        let usage = self.look(target, |state| state.pool(&id).unwrap().usage).await;
+        let usage = self.look(&id.space, |state| state.pool(&id).unwrap().usage).await;
         usage.size - usage.free()
     }
 
     async fn claims(&self) -> u64 {
         let mut claims = 0;
-        for (target, name) in &self.0 {
-            let space = self.look(target, |state| state.space(name).unwrap()).await;
+        for name in [&self.local, &self.global] {
+            let space = self.look(name, |state| state.space(name).unwrap()).await;
             claims += space.pools + space.addresses;
         }
         claims

@@ -52,7 +52,7 @@ pub(super) async fn create(
     Body(new): Body<NewSpace>,
 ) -> Result<(StatusCode, Json<Space>), Problem> {
     let name = space_name(&new.name)?;
-    let usual = SpaceSettings::exclusive(Some(unique_local(api.0.replica.cluster(), None)));
+    let usual = SpaceSettings::exclusive(Some(unique_local(api.member()?.0.cluster(), None)));
     let sharing = if new.shared { Sharing::Shared } else { Sharing::Exclusive };
     let settings = changed(SpaceSettings { sharing, ..usual }, new.settings)?;
     let command = Command::CreateSpace { name: name.clone(), settings };

@@ -1,7 +1,5 @@
 //! Copies of the states that a request looks at: the cluster's, this host's, or both.
 
-use std::time::Duration;
-
 use berth_allocator::{Command, Response, SpaceName, State, Timestamp};
 use berth_replication::{Consistency as Wanted, Deadline, Read};
 
@@ -71,33 +69,25 @@ impl Api {
     /// Has a command executed where its space is kept.
     pub(super) async fn submit(&self, scope: Scope, command: Command) -> Result<Response, Problem> {
         let sender = match scope {
-            Scope::Global => &self.0.global,
+            Scope::Global => self.member()?.1,
             Scope::Local => &self.0.local,
         };
         Ok(sender.submit(command, Deadline::after(DEADLINE)).await?)
     }
 
-    /// What this node has applied.
-    pub(super) async fn applied_state(&self) -> Read<State> {
-        let now = Deadline::after(Duration::ZERO);
-        let read = self.0.replica.read(Wanted::Stale, now, State::clone).await;
-        read.expect("a stale read waits for nothing")
-    }
-
     async fn global_state(&self, consistency: Consistency) -> Result<Read<State>, Problem> {
-        match consistency {
-            Consistency::Stale => Ok(self.applied_state().await),
-            Consistency::Linearizable => {
-                let deadline = Deadline::after(DEADLINE);
-                let read = self.0.replica.read(Wanted::Linearizable, deadline, State::clone);
-                read.await.map_err(Problem::from)
-            }
-        }
+        let wanted = match consistency {
+            Consistency::Stale => Wanted::Stale,
+            Consistency::Linearizable => Wanted::Linearizable,
+        };
+        let (replica, _) = self.member()?;
+        let read = replica.read(wanted, Deadline::after(DEADLINE), State::clone).await;
+        read.map_err(Problem::from)
     }
 
     /// The leader's name, as far as this node knows.
     pub(super) fn leader(&self) -> Option<String> {
-        let status = self.0.replica.status();
+        let status = self.0.cluster.replica()?.status();
         let leader = status.members.iter().find(|member| Some(member.node) == status.leader);
         leader.map(|member| member.name.clone())
     }

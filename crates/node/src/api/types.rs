@@ -74,7 +74,7 @@ pub struct Listing<T> {
 }
 
 /// A node and its cluster, as the node sees them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The node's name.
     pub node: String,
@@ -92,8 +92,11 @@ pub struct Status {
     pub ready: bool,
     /// What is wrong, in words that say what to do.
     pub problems: Vec<String>,
-    /// What the node is: leader, follower, candidate, learner or stopped.
+    /// What the node is: leader, follower, candidate, learner or stopped; or an agent.
     pub role: String,
+    /// The server that an agent speaks to; what follows is as that one has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
     /// Who leads.
     pub leader: Option<String>,
     /// The term of the leadership.
@@ -109,7 +112,7 @@ pub struct Status {
 }
 
 /// Positions in the replicated log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log {
     /// The last entry.
     pub last: u64,
@@ -119,15 +122,21 @@ pub struct Log {
     pub applied: u64,
     /// The last entry in the newest snapshot.
     pub snapshot: u64,
+    /// Commands executed.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 /// Positions in the ledger's log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerLog {
     /// The last entry.
     pub last: u64,
     /// The last entry in the newest snapshot.
     pub snapshot: u64,
+    /// Commands executed.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 /// A member of the cluster.
@@ -381,6 +390,9 @@ pub struct Claim {
 pub struct HostClaims {
     /// The host.
     pub host: String,
+    /// What its system calls it; empty where it did not tell.
+    #[serde(default)]
+    pub host_name: String,
     /// The addresses.
     pub addresses: Vec<IpAddr>,
     /// Why it did not tell, if it did not.

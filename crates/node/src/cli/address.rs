@@ -11,6 +11,7 @@ use super::table::{cell, state, table};
 use super::{Failure, Reading, time};
 use crate::api::types::{Address, Claim, Listing};
 use crate::code::Code;
+use crate::doctor::Ask;
 
 const LIST_EXAMPLES: &str = "\
 Examples:

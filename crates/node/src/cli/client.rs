@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::Failure;
 use crate::api::Problem;
 use crate::code::Code;
+use crate::doctor::Ask;
 use crate::unix_http::{ExchangeError, exchange};
 
 /// How long a node may take to answer: longer than it waits for its cluster.
@@ -31,11 +32,6 @@ impl ApiClient {
     /// The API on this socket.
     pub(super) fn new(socket: PathBuf) -> Self {
         Self { socket }
-    }
-
-    /// What is at a path.
-    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.send(Request::get(path), Bytes::new()).await
     }
 
     /// Makes or changes what is at a path; gives what it is then.
@@ -106,9 +102,17 @@ impl ApiClient {
     fn cannot_connect(&self, error: &io::Error) -> Failure {
         let advice = match error.kind() {
             io::ErrorKind::PermissionDenied => "run this as root, or join the group berth",
-            _ => "start `berth server`, or set --api-socket or BERTH_API_SOCKET",
+            _ => "start `berth server` or `berth agent`, or set --api-socket or BERTH_API_SOCKET",
         };
         let text = format!("no node answers on {}: {error}; {advice}", self.socket.display());
         Failure::new(Code::CannotConnect, text)
+    }
+}
+
+impl Ask for ApiClient {
+    type Error = Failure;
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.send(Request::get(path), Bytes::new()).await
     }
 }

@@ -11,10 +11,9 @@ use super::Failure;
 use super::client::ApiClient;
 use super::output::{Format, note, show};
 use super::table::table;
-use crate::api::types::{Address, Freed, HostClaims, Listing, Pool, Status, Suspect};
+use crate::api::types::{Freed, Status, Suspect};
 use crate::code::Code;
-use crate::doctor::{Books, Finding, Fix, NO_MANAGER, OfHosts, Severity, compare, observe};
-use crate::peers::all_told;
+use crate::doctor::{Ask, Books, Finding, Fix, Severity, TooMany, compare, observe, of_hosts};
 
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 /// What is found twice, this far apart, was not just about to change.
@@ -89,42 +88,20 @@ pub(super) async fn run(arguments: Arguments, api: ApiClient) -> Result<(), Fail
     }
 }
 
+impl From<TooMany> for Failure {
+    fn from(error: TooMany) -> Self {
+        Self::new(Code::TooLarge, error.to_string())
+    }
+}
+
 /// Looks once, at Berth first: what is claimed and used meanwhile is not found.
 async fn look(arguments: &Arguments, api: &ApiClient) -> Result<BTreeSet<Finding>, Failure> {
-    let before = books(api).await?;
+    let before = Books::take(api).await?;
     let seen = observe(&arguments.docker_socket, &arguments.driver).await;
     let seen = seen.map_err(|error| Failure::new(Code::Engine, error.to_string()))?;
-    let after = books(api).await?;
-    let of_hosts = match &seen.swarm {
-        Some(swarm) => of_hosts(api.get("/v1/hosts").await?, swarm.hosts),
-        None => Err(NO_MANAGER.to_owned()),
-    };
+    let of_hosts = of_hosts(api, &before, &seen).await?;
+    let after = Books::take(api).await?;
     Ok(compare(&before, &after, &of_hosts, &seen))
-}
-
-async fn books(api: &ApiClient) -> Result<Books, Failure> {
-    let status: Status = api.get("/v1/status").await?;
-    let pools: Listing<Pool> = api.get("/v1/pools").await?;
-    let addresses: Listing<Address> = api.get("/v1/addresses").await?;
-    if pools.truncated || addresses.truncated {
-        let text = "there are more pools or addresses than can be compared at once";
-        return Err(Failure::new(Code::TooLarge, text));
-    }
-    Ok(Books {
-        host: status.node,
-        local_space: status.local_space,
-        global_space: status.global_space,
-        spaces: status.spaces,
-        pools: pools.items,
-        addresses: addresses.items,
-    })
-}
-
-fn of_hosts(hosts: Vec<HostClaims>, expected: usize) -> OfHosts {
-    let told = hosts.into_iter().map(|HostClaims { host, addresses, silent }| {
-        (host, silent.map_or(Ok(addresses.into_iter().collect()), Err))
-    });
-    all_told(told.collect(), expected)
 }
 
 /// Frees them; gives how many are gone.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use crate::api::Problem;
 use crate::code::Code;
 use crate::config::ConfigError;
-use crate::server::ServerError;
+use crate::host::HostError;
 
 /// Refused, or failed.
 const FAILED: u8 = 1;
@@ -75,8 +75,8 @@ impl From<ConfigError> for Failure {
     }
 }
 
-impl From<ServerError> for Failure {
-    fn from(error: ServerError) -> Self {
+impl From<HostError> for Failure {
+    fn from(error: HostError) -> Self {
         Self::new(error.code(), chain(&error))
     }
 }

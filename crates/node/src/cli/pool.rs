@@ -8,6 +8,7 @@ use super::output::{show, show_all};
 use super::table::{cell, facts, table};
 use super::{Failure, Reading, time};
 use crate::api::types::{Listing, Pool, Usage};
+use crate::doctor::Ask;
 
 const LIST_EXAMPLES: &str = "\
 Examples:

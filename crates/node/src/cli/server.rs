@@ -1,13 +1,9 @@
 //! `berth server`
 
-use std::time::Duration;
-
 use super::{Common, Failure};
-use crate::config::{ServerConfig, Settings};
-use crate::{logs, server};
-
-/// How long what is left may take to end.
-const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
+use crate::cli::process;
+use crate::config::{HostSettings, MemberSettings, ServerConfig, Settings};
+use crate::server;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,17 +22,14 @@ A flag wins over its environment variable, and that over the same key of the con
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    settings: Settings,
+    host: HostSettings,
+    #[command(flatten)]
+    member: MemberSettings,
 }
 
 pub(super) fn run(arguments: Arguments, common: Common) -> Result<(), Failure> {
     let file = Settings::load(common.config.as_deref())?;
-    let flags = Settings { api_socket: common.api_socket, ..arguments.settings };
-    let config = ServerConfig::new(flags.or(file))?;
-    logs::start(config.log_level, config.log_format);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::cannot_start(&error))?;
-    let ended = runtime.block_on(server::run(config));
-    runtime.shutdown_timeout(SHUTDOWN_MAX);
-    Ok(ended?)
+    let host = HostSettings { api_socket: common.api_socket, ..arguments.host };
+    let config = ServerConfig::new(host.or(file.host), arguments.member.or(file.member))?;
+    process::run(&config.host.clone(), server::run(config))
 }

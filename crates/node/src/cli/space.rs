@@ -8,6 +8,7 @@ use super::output::{show, show_all};
 use super::table::{facts, table};
 use super::{Failure, Reading, space_change, time};
 use crate::api::types::{Listing, Range, Scope, Space};
+use crate::doctor::Ask;
 
 const LIST_EXAMPLES: &str = "\
 Examples:

@@ -8,6 +8,7 @@ use super::table::{cell, facts, table};
 use super::{Failure, space};
 use crate::api::types::{Fingerprint, Member, Status};
 use crate::code::Code;
+use crate::doctor::Ask;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,11 +47,14 @@ pub(super) async fn run(arguments: Arguments, api: ApiClient) -> Result<(), Fail
 }
 
 fn summary(status: &Status) -> String {
-    let Status { node, version, cluster, role, term, log, ledger, .. } = status;
+    let Status { node, version, cluster, role, server, term, log, ledger, .. } = status;
     let ready = if status.ready { "ready" } else { "not ready" };
     let leader = status.leader.as_deref().unwrap_or("no leader known");
     let known = vec![
-        ("node", format!("{node}, {ready}, {role} (Berth {version})")),
+        (
+            "node",
+            format!("{node}, {ready}, {role}{} (Berth {version})", speaks_to(server.as_deref())),
+        ),
         ("cluster", cluster.clone()),
         ("leader", format!("{leader}, term {term}")),
         (
@@ -63,6 +67,10 @@ fn summary(status: &Status) -> String {
         ("ledger", format!("{} written, {} in a snapshot", ledger.last, ledger.snapshot)),
     ];
     [facts(known), members(status), space::summary(&status.spaces)].join("\n\n")
+}
+
+fn speaks_to(server: Option<&str>) -> String {
+    server.map(|server| format!(" of {server}")).unwrap_or_default()
 }
 
 fn members(status: &Status) -> String {

@@ -101,6 +101,39 @@ pub enum ConfigError {
         /// The address.
         address: String,
     },
+    /// An agent without servers.
+    #[error("an agent needs the cluster's nodes: name some with --server HOST:PORT,HOST:PORT")]
+    NoServers,
+    /// Not the address of a server.
+    #[error("{address:?} in --server is not an address: write HOST:PORT, separated by commas")]
+    Server {
+        /// As it was given.
+        address: String,
+    },
+    /// Servers are spoken to in plaintext.
+    #[error(
+        "{address} is not on loopback, and servers are spoken to in plaintext: say --insecure if \
+         the network is private"
+    )]
+    PlaintextServer {
+        /// The address.
+        address: String,
+    },
+    /// An agent on a node's data.
+    #[error(
+        "{} holds the data of a node of a cluster: run it as `berth server`, or give the agent \
+         another --data-dir", path.display()
+    )]
+    ServersData {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// Not a mode of the managed plugin.
+    #[error("{mode:?} is not a mode: set BERTH_MODE to server or agent")]
+    Mode {
+        /// As it was given.
+        mode: String,
+    },
     /// Not the name of a realm.
     #[error(
         "{realm:?} is not a realm: set --realm to letters, digits, '.', '_' and '-', 100 at most"

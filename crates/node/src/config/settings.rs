@@ -12,21 +12,32 @@ use super::{CONFIG_FILE, ConfigError};
 /// Bytes of a configuration file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// The settings of `berth server`. Keys of the file are the flags' names.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+/// All settings, as the file has them. Its keys are the flags' names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// This node's name, unique in its cluster [default: the host's name]
+    /// Of any host.
+    #[serde(flatten)]
+    pub host: HostSettings,
+    /// Of a node of the cluster.
+    #[serde(flatten)]
+    pub member: MemberSettings,
+    /// Of a host without a replica.
+    #[serde(flatten)]
+    pub agent: AgentSettings,
+}
+
+/// The settings of any host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct HostSettings {
+    /// This host's name, unique among nodes and agents of its cluster [default: the host's name]
     #[arg(long, env = "BERTH_NAME", hide_env_values = true)]
     pub name: Option<String>,
 
-    /// Where the node keeps its data; nobody else's [default: /var/lib/berth]
+    /// Where its data is kept; nobody else's [default: /var/lib/berth]
     #[arg(long, env = "BERTH_DATA_DIR", hide_env_values = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-
-    /// Where the other nodes reach this one [default: 127.0.0.1:7100]
-    #[arg(long, env = "BERTH_LISTEN", hide_env_values = true, value_name = "HOST:PORT")]
-    pub listen: Option<String>,
 
     /// Socket of the HTTP API; common to all commands, and so declared there.
     #[arg(skip)]
@@ -36,21 +47,7 @@ pub struct Settings {
     #[arg(long, env = "BERTH_PLUGIN_SOCKET", hide_env_values = true, value_name = "PATH")]
     pub plugin_socket: Option<PathBuf>,
 
-    /// Form a new cluster if the data directory holds none
-    #[arg(long, env = "BERTH_BOOTSTRAP", hide_env_values = true, num_args = 0..=1, require_equals = true,
-          default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
-    pub bootstrap: Option<bool>,
-
-    /// All first members, this node included; the same names on every node [default: this node]
-    #[arg(
-        long,
-        env = "BERTH_INITIAL_CLUSTER",
-        hide_env_values = true,
-        value_name = "N1=HOST:PORT,N2=…"
-    )]
-    pub initial_cluster: Option<String>,
-
-    /// File with the secret that all members share: 16 bytes or more
+    /// File with the secret that nodes and agents share: 16 bytes or more
     #[arg(long, env = "BERTH_BOOTSTRAP_SECRET_FILE", hide_env_values = true, value_name = "FILE")]
     pub bootstrap_secret_file: Option<PathBuf>,
 
@@ -58,7 +55,7 @@ pub struct Settings {
     #[arg(long, env = "BERTH_REALM", hide_env_values = true, value_name = "NAME")]
     pub realm: Option<String>,
 
-    /// Let peers speak plaintext beyond this host
+    /// Speak plaintext beyond this host
     #[arg(long, env = "BERTH_INSECURE", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub insecure: Option<bool>,
@@ -78,6 +75,38 @@ pub struct Settings {
     /// How to write the log, to standard error [default: text]
     #[arg(long, env = "BERTH_LOG_FORMAT", hide_env_values = true, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+}
+
+/// The settings of a node of the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct MemberSettings {
+    /// Where nodes and agents reach this node [default: 127.0.0.1:7100]
+    #[arg(long, env = "BERTH_LISTEN", hide_env_values = true, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+
+    /// Form a new cluster if the data directory holds none
+    #[arg(long, env = "BERTH_BOOTSTRAP", hide_env_values = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
+    pub bootstrap: Option<bool>,
+
+    /// All first members, this node included; the same names on every node [default: this node]
+    #[arg(
+        long,
+        env = "BERTH_INITIAL_CLUSTER",
+        hide_env_values = true,
+        value_name = "N1=HOST:PORT,N2=…"
+    )]
+    pub initial_cluster: Option<String>,
+}
+
+/// The settings of a host without a replica.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct AgentSettings {
+    /// Nodes of the cluster; one that answers tells of the others
+    #[arg(long, env = "BERTH_SERVER", hide_env_values = true, value_name = "HOST:PORT,…")]
+    pub server: Option<String>,
 }
 
 /// How much is logged.
@@ -121,18 +150,17 @@ impl Settings {
         let wrong = |source| ConfigError::Syntax { path: path.to_owned(), source };
         toml::from_str(&text).map_err(wrong)
     }
+}
 
+impl HostSettings {
     /// These settings, and the other's where these are silent.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
             name: self.name.or(other.name),
             data_dir: self.data_dir.or(other.data_dir),
-            listen: self.listen.or(other.listen),
             api_socket: self.api_socket.or(other.api_socket),
             plugin_socket: self.plugin_socket.or(other.plugin_socket),
-            bootstrap: self.bootstrap.or(other.bootstrap),
-            initial_cluster: self.initial_cluster.or(other.initial_cluster),
             bootstrap_secret_file: self.bootstrap_secret_file.or(other.bootstrap_secret_file),
             realm: self.realm.or(other.realm),
             insecure: self.insecure.or(other.insecure),
@@ -141,6 +169,26 @@ impl Settings {
             log_level: self.log_level.or(other.log_level),
             log_format: self.log_format.or(other.log_format),
         }
+    }
+}
+
+impl MemberSettings {
+    /// These settings, and the other's where these are silent.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            listen: self.listen.or(other.listen),
+            bootstrap: self.bootstrap.or(other.bootstrap),
+            initial_cluster: self.initial_cluster.or(other.initial_cluster),
+        }
+    }
+}
+
+impl AgentSettings {
+    /// These settings, and the other's where these are silent.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { server: self.server.or(other.server) }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Which engine process is at the other end of the plugin socket (rule 1).
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use ipamapi::Peer;
 use serde::{Deserialize, Serialize};
@@ -34,8 +36,23 @@ impl Engine {
     }
 }
 
+/// A directory, as the kernel knows it: a copy of it is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    device: u64,
+    inode: u64,
+}
+
+impl Place {
+    /// The directory in which a file is.
+    pub fn of(path: &Path) -> Option<Self> {
+        let directory = fs::metadata(path.parent()?).ok()?;
+        Some(Self { device: directory.dev(), inode: directory.ino() })
+    }
+}
+
 /// The kernel's random name for this boot.
-pub(super) fn boot() -> Option<String> {
+pub fn boot() -> Option<String> {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned())
 }

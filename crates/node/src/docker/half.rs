@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use berth_allocator::{
     AddressGrant, ClaimId, Command, Ending, PoolGrant, PoolId, Prefix, ReleaseAddress, ReleasePool,
-    Response, Sharing, SpaceName, State,
+    Response, Sharing, SpaceName,
 };
 use berth_replication::{Consistency, Deadline};
 use ipamapi::{IpamError, Peer};
@@ -19,6 +19,7 @@ use super::claims::Claims;
 use super::errors::submit_error;
 use super::sessions::{Session, Sessions};
 use super::unheard::{Fate, Given, Number, Open, Unheard};
+use crate::looks::Look;
 use crate::sender::{Sender, SubmitError, Ticket};
 
 /// Locks that keep requests about one pool in order; pools may share one.
@@ -97,7 +98,7 @@ impl Half {
         deadline: Deadline,
     ) -> Result<RwLockWriteGuard<'_, ()>, IpamError> {
         self.settled_before(deadline).await.map_err(submit_error)?;
-        Ok(self.lock(space, prefix).write().await)
+        timeout(deadline.remaining(), self.lock(space, prefix).write()).await.map_err(|_| busy())
     }
 
     /// Waits for earlier requests about a pool as a whole.
@@ -107,17 +108,18 @@ impl Half {
         deadline: Deadline,
     ) -> Result<RwLockReadGuard<'_, ()>, IpamError> {
         self.settled_before(deadline).await.map_err(submit_error)?;
-        Ok(self.lock(&pool.space, pool.prefix).read().await)
+        let turn = self.lock(&pool.space, pool.prefix).read();
+        timeout(deadline.remaining(), turn).await.map_err(|_| busy())
     }
 
     /// Looks at the newest state.
-    pub(super) async fn read<T>(
+    pub(super) async fn look<L: Look>(
         &self,
         deadline: Deadline,
-        look: impl FnOnce(&State) -> T,
-    ) -> Result<T, IpamError> {
-        let read = self.sender.target().read(Consistency::Linearizable, deadline, look).await;
-        read.map_err(|error| IpamError::unavailable(format!("nothing was changed: {error}")))
+        look: L,
+    ) -> Result<L::Seen, IpamError> {
+        let seen = self.sender.target().look(look, Consistency::Linearizable, deadline).await;
+        seen.map_err(|error| IpamError::unavailable(format!("nothing was changed: {error}")))
     }
 
     /// Has a command executed; if its outcome stays unknown, follows it up as its fate says.
@@ -261,17 +263,20 @@ impl Half {
 
     /// An engine begins, or one of its Swarm managers leads.
     pub(super) async fn handshake(&self, peer: Option<Peer>, exclusive: Option<&SpaceName>) {
-        let known = match exclusive {
-            None => None,
-            Some(space) => {
-                let look = |state: &State| state.latest_session(space, self.sender.client());
-                let now = Deadline::after(Duration::ZERO);
-                let read = self.sender.target().read(Consistency::Stale, now, look).await;
-                Some((space.clone(), read.ok().flatten()))
-            }
-        };
-        self.sessions.handshake(peer, known);
+        self.sessions.handshake(&self.sender, peer, exclusive).await;
     }
+
+    /// Waits until what an earlier run of this process left open is settled.
+    pub(super) async fn resumed(&self) {
+        // An error means that this half is gone.
+        let _ = self.resumed.subscribe().wait_for(|resumed| *resumed).await;
+    }
+}
+
+fn busy() -> IpamError {
+    let reason =
+        "nothing was changed: earlier requests about this pool, or about others, still wait";
+    IpamError::unavailable(reason.to_owned())
 }
 
 /// The command that releases a pool.
@@ -304,7 +309,7 @@ mod tests {
         let client = ClientName::new("host").unwrap();
         let sender =
             Sender::new(Target::Ledger(Arc::clone(ledger)), client, Text::new("here").unwrap());
-        let sessions = Sessions::load(dir.join("sessions")).unwrap();
+        let sessions = Sessions::load(dir.join("sessions"), None).unwrap();
         Half::start(sender, sessions, Unheard::load(dir.join("unheard")).unwrap())
     }
 

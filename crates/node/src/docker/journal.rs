@@ -13,7 +13,7 @@ use berth_codec::{Kind, Record};
 use serde::{Deserialize, Serialize};
 
 use super::engine::boot;
-use super::file::{self, FileError};
+use crate::file::{self, FileError};
 
 /// Bytes above which the file is written anew, unless what counts takes half of that.
 const LENGTH_MAX: u64 = 1 << 20;

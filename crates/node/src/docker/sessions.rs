@@ -8,20 +8,31 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use berth_allocator::{Command, OpenSession, Rejection, Response, SessionId, Sharing, SpaceName};
 use berth_codec::{Kind, Record};
 use berth_replication::{Consistency, Deadline};
 use ipamapi::Peer;
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout};
 
 use super::engine::Engine;
-use super::file;
+use crate::doctor;
+use crate::file::{self, FileError};
+use crate::looks::{LatestSession, OpenedBy};
 use crate::sender::{Sender, SubmitError};
+
+/// Within this time after a handshake, what is known of a space's sessions counts as known then.
+const PROMPT: Duration = Duration::from_secs(10);
+/// How long it may take to see which session is the latest, before any request waits for it.
+const GLANCE_MAX: Duration = Duration::from_millis(300);
 
 /// The sessions of this host's engine in the spaces of one half.
 pub(super) struct Sessions {
     path: PathBuf,
+    /// The engine's API, where it may be asked whether its manager leads.
+    docker_socket: Option<PathBuf>,
     kept: tokio::sync::Mutex<Kept>,
     heard: Mutex<Heard>,
 }
@@ -57,29 +68,62 @@ pub(super) struct Session {
 struct Heard {
     count: u64,
     engine: Option<Engine>,
-    /// Exclusive spaces: the latest session that was known when the handshake came. Stays until the
-    /// session is open: a late one is opened on the same condition only.
-    known: BTreeMap<SpaceName, Option<SessionId>>,
+    /// Exclusive spaces in which a session has begun, until it is open.
+    begun: BTreeMap<SpaceName, Begun>,
+}
+
+/// A session that is not open yet.
+#[derive(Clone, Copy)]
+struct Begun {
+    at: Instant,
+    known: Known,
+}
+
+/// What was known of a space when the handshake came.
+#[derive(Clone, Copy)]
+enum Known {
+    /// Nobody could tell.
+    Nothing,
+    /// The latest session: a late one is opened on the condition that it still is.
+    Latest(Option<SessionId>),
+}
+
+impl Known {
+    fn session(self) -> Option<SessionId> {
+        match self {
+            Self::Nothing => None,
+            Self::Latest(session) => session,
+        }
+    }
 }
 
 impl Sessions {
     /// The sessions that an earlier run of this process left at `path`, if any.
-    pub(super) fn load(path: PathBuf) -> Result<Self, file::FileError> {
-        let kept = file::read(&path)?.unwrap_or_default();
-        Ok(Self { path, kept: tokio::sync::Mutex::new(kept), heard: Mutex::default() })
+    pub(super) fn load(path: PathBuf, docker_socket: Option<PathBuf>) -> Result<Self, FileError> {
+        let kept = tokio::sync::Mutex::new(file::read(&path)?.unwrap_or_default());
+        Ok(Self { path, docker_socket, kept, heard: Mutex::default() })
     }
 
     /// An engine begins, or a manager of it leads. `exclusive` is the space in which that begins a
-    /// session, with the latest session there as far as this host knows now.
-    pub(super) fn handshake(
+    /// session.
+    pub(super) async fn handshake(
         &self,
+        sender: &Sender,
         peer: Option<Peer>,
-        exclusive: Option<(SpaceName, Option<SessionId>)>,
+        exclusive: Option<&SpaceName>,
     ) {
+        let at = Instant::now();
+        let begun = match exclusive {
+            None => None,
+            Some(space) => {
+                let known = latest(sender, space, Deadline::after(GLANCE_MAX)).await;
+                Some((space.clone(), Begun { at, known }))
+            }
+        };
         let mut heard = self.heard();
         heard.count += 1;
         heard.engine = Engine::of(peer);
-        heard.known.extend(exclusive);
+        heard.begun.extend(begun);
     }
 
     /// The session that is open in a space, as far as this process knows.
@@ -95,36 +139,74 @@ impl Sessions {
         sharing: Sharing,
         deadline: Deadline,
     ) -> Result<Session, SubmitError> {
-        let mut kept = self.kept.lock().await;
+        let waited = timeout(deadline.remaining(), self.kept.lock()).await;
+        let busy = |_| SubmitError::NotExecuted("the engine's session is not open yet".to_owned());
+        let mut kept = waited.map_err(busy)?;
         let session = kept.sessions.get(space);
-        let (count, engine, known) = {
+        let (count, engine, begun) = {
             let heard = self.heard();
-            (heard.count, heard.engine.clone(), heard.known.get(space).copied())
+            (heard.count, heard.engine.clone(), heard.begun.get(space).copied())
         };
         let goes_on = session.filter(|session| match (sharing, &engine) {
-            (Sharing::Exclusive, _) => known.is_none(),
-            (_, Some(engine)) => session.engine.as_ref() == Some(engine),
+            (Sharing::Exclusive, _) => begun.is_none(),
+            (_, Some(engine)) => session.belongs_to(engine),
             (_, None) => session.handshake == count || count == 0,
         });
         if let Some(session) = goes_on {
             return Ok(session.clone());
         }
-        let known = match (sharing, known) {
-            (Sharing::Exclusive, Some(known)) => known.max(session.map(|session| session.id)),
-            _ => latest(sender, space).await,
+        let now = latest(sender, space, deadline);
+        let known = match (sharing, begun) {
+            (Sharing::Exclusive, Some(Begun { at, known })) => {
+                let known = match known {
+                    Known::Nothing if at.elapsed() < PROMPT => now.await,
+                    known => known,
+                };
+                known.session().max(session.map(|session| session.id))
+            }
+            _ => now.await.session(),
         };
         let before = session.and_then(|session| session.engine.clone());
         let yields = engine.is_some() && before.is_some_and(|engine| !engine.lives());
-        let id = open(sender, space, known, deadline).await?;
+        let id = self.open(sender, space, known, deadline).await?;
         let session = Session { id, engine, yields, handshake: count };
         kept.sessions.insert(space.clone(), session.clone());
         file::write(&self.path, &*kept).map_err(|error| SubmitError::Unknown(error.to_string()))?;
         let mut heard = self.heard();
         if heard.count == count {
-            heard.known.remove(space);
+            heard.begun.remove(space);
         }
         tracing::info!(%space, session = %id, yields, "session opened");
         Ok(session)
+    }
+
+    /// Opens a session, if no later one was opened than is known; or if the engine says that its
+    /// manager leads all the same.
+    async fn open(
+        &self,
+        sender: &Sender,
+        space: &SpaceName,
+        known: Option<SessionId>,
+        deadline: Deadline,
+    ) -> Result<SessionId, SubmitError> {
+        let superseded = match open(sender, space, known, deadline).await {
+            Err(SubmitError::Rejected(Rejection::SessionSuperseded { latest })) => latest,
+            opened => return opened,
+        };
+        // Our own, if an earlier attempt succeeded without our hearing of it.
+        let look = OpenedBy { space: space.clone(), session: superseded };
+        let opener = sender.target().look(look, Consistency::Linearizable, deadline).await;
+        if opener.is_ok_and(|opener| opener.as_ref() == Some(sender.client())) {
+            return Ok(superseded);
+        }
+        let refusal = Rejection::SessionSuperseded { latest: superseded };
+        match &self.docker_socket {
+            Some(socket) if doctor::leads(socket, deadline.remaining()).await => {
+                tracing::info!(%space, "the session is late, but the engine's manager leads");
+                open(sender, space, Some(superseded), deadline).await
+            }
+            _ => Err(SubmitError::Rejected(refusal)),
+        }
     }
 
     fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {
@@ -132,11 +214,18 @@ impl Sessions {
     }
 }
 
-/// The latest session that this host knows of.
-async fn latest(sender: &Sender, space: &SpaceName) -> Option<SessionId> {
-    let look = |state: &berth_allocator::State| state.latest_session(space, sender.client());
-    let now = Deadline::after(std::time::Duration::ZERO);
-    sender.target().read(Consistency::Stale, now, look).await.ok().flatten()
+impl Session {
+    /// Whether this process speaks under it. While the one that began it lives, any other is a guest:
+    /// it may not take over what that one holds.
+    fn belongs_to(&self, engine: &Engine) -> bool {
+        self.engine.as_ref().is_some_and(|own| {
+            let guest = own != engine && own.lives();
+            if guest {
+                tracing::warn!(?engine, ?own, "a second process speaks while the engine lives");
+            }
+            guest || own == engine
+        })
+    }
 }
 
 async fn open(
@@ -146,20 +235,17 @@ async fn open(
     deadline: Deadline,
 ) -> Result<SessionId, SubmitError> {
     let command = Command::OpenSession(OpenSession { space: space.clone(), known });
-    match sender.submit(command, deadline).await {
-        Ok(Response::SessionOpened(id)) => Ok(id),
-        Ok(other) => unreachable!("a session is not opened with {other:?}"),
-        Err(SubmitError::Rejected(Rejection::SessionSuperseded { latest })) => {
-            // Our own, if an earlier attempt succeeded without our hearing of it.
-            let opened_by = |state: &berth_allocator::State| state.session(space, latest);
-            let opener = sender.target().read(Consistency::Linearizable, deadline, opened_by).await;
-            match opener {
-                Ok(Some((client, _))) if client == *sender.client() => Ok(latest),
-                _ => Err(SubmitError::Rejected(Rejection::SessionSuperseded { latest })),
-            }
-        }
-        Err(error) => Err(error),
+    match sender.submit(command, deadline).await? {
+        Response::SessionOpened(id) => Ok(id),
+        other => unreachable!("a session is not opened with {other:?}"),
     }
+}
+
+/// The latest session of a space, if anybody tells in time.
+async fn latest(sender: &Sender, space: &SpaceName, deadline: Deadline) -> Known {
+    let look = LatestSession { space: space.clone(), client: sender.client().clone() };
+    let seen = sender.target().look(look, Consistency::Stale, deadline).await;
+    seen.map_or(Known::Nothing, Known::Latest)
 }
 
 #[cfg(test)]

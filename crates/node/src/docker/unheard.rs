@@ -15,8 +15,8 @@ use berth_allocator::{ClaimId, Command, Incarnation, PoolId, Sequence, SessionId
 use berth_codec::{Kind, Record};
 use serde::{Deserialize, Serialize};
 
-use super::file::FileError;
 use super::journal::{self, Journal};
+use crate::file::FileError;
 
 /// Answers kept; beyond that, a repeated request is refused as already in use, and an operator or
 /// the next session clears it.

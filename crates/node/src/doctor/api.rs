@@ -27,11 +27,17 @@ macro_rules! read {
 read! {
     /// `GET /info`
     Info { swarm "Swarm": SwarmInfo, }
-    SwarmInfo { manages "ControlAvailable": bool, }
+    SwarmInfo { manages "ControlAvailable": bool, node "NodeID": String, }
     /// `GET /plugins`
     Plugin { name "Name": String, enabled "Enabled": bool, }
-    /// `GET /nodes`
-    Node { id "ID": String, }
+    /// `GET /nodes`, and one of them
+    Node {
+        id "ID": String,
+        description "Description": NodeDescription,
+        manager "ManagerStatus": ManagerStatus,
+    }
+    NodeDescription { host_name "Hostname": String, }
+    ManagerStatus { leads "Leader": bool, }
     /// `GET /networks`, and one of them
     Network {
         id "Id": String,

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use ipamapi::ipnet::IpNet;
+use tokio::time::timeout;
 
 use super::api::{self, Info, Node, Plugin, Service, Task};
 use super::ask::{DockerError, ask};
@@ -34,6 +36,16 @@ pub async fn observe(socket: &Path, named: &[String]) -> Result<Observation, Doc
         .filter(|Shown { network, .. }| !network.swarm || !network.uses.is_empty());
     let networks = here.map(Shown::with_fixed).collect();
     Ok(Observation { networks, swarm, plugins: plugins.collect() })
+}
+
+/// Whether the manager of the engine on this socket leads its Swarm, as far as it tells in time.
+pub async fn leads(socket: &Path, within: Duration) -> bool {
+    let leads = async {
+        let info: Info = ask(socket, "/info").await?;
+        let node: Node = ask(socket, &format!("/nodes/{}", info.swarm.node)).await?;
+        Ok::<_, DockerError>(info.swarm.manages && node.manager.leads)
+    };
+    matches!(timeout(within, leads).await, Ok(Ok(true)))
 }
 
 /// A network with its endpoints, and its gateways and auxiliary addresses.
@@ -120,7 +132,7 @@ async fn swarm_view(socket: &Path, shown: &[Shown]) -> Result<SwarmView, DockerE
         }
     }
     let hosts: Vec<Node> = ask(socket, "/nodes").await?;
-    let hosts = hosts.iter().filter(|host| !host.id.is_empty()).count();
+    let hosts = hosts.into_iter().map(|host| host.description.host_name).collect();
     Ok(SwarmView { networks: networks.into_values().collect(), hosts })
 }
 

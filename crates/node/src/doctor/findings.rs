@@ -6,31 +6,12 @@ use std::net::IpAddr;
 use ipamapi::ipnet::IpNet;
 use serde::Serialize;
 
+use super::books::Books;
 use super::observation::{Network, Observation};
-use crate::api::types::{Address, AddressState, Claim, Holder, Pool, Space};
+use crate::api::types::{Address, AddressState, Claim, Holder, Pool};
 
 /// Why what is of the current session is left.
 const LEFT: &str = "the engine may hold it in memory, so it is left until the engine begins anew";
-
-/// Why nothing is known of hosts where no manager of a Swarm is asked.
-pub const NO_MANAGER: &str = "this engine is no manager of a Swarm";
-
-/// What Berth holds, as one node has it.
-#[derive(Debug, Clone)]
-pub struct Books {
-    /// The host that asks.
-    pub host: String,
-    /// The space of its own networks.
-    pub local_space: String,
-    /// The space of its Swarm.
-    pub global_space: String,
-    /// All spaces.
-    pub spaces: Vec<Space>,
-    /// All pools.
-    pub pools: Vec<Pool>,
-    /// All addresses that are claimed or cooling.
-    pub addresses: Vec<Address>,
-}
 
 /// Addresses that hosts hold for the Swarm's networks in spaces of their own, load balancers' among
 /// them; or why that is not known of every host.
@@ -314,7 +295,7 @@ fn check_driver(network: &Network, seen: &Observation) -> Option<Finding> {
 mod tests {
     use super::super::observation::SwarmView;
     use super::*;
-    use crate::api::types::{Count, Scope, Session, Usage};
+    use crate::api::types::{Count, Scope, Session, Space, Usage};
 
     const HOST: &str = "h1";
 
@@ -390,6 +371,7 @@ mod tests {
         let books = Books {
             host: HOST.into(),
             local_space: "L".into(),
+            revisions: (0, 0),
             global_space: "G".into(),
             spaces: vec![space("L", "local"), space("G", "exclusive")],
             pools,
@@ -493,7 +475,7 @@ mod tests {
             address(&pool, "10.0.0.3", AddressState::Held),
         ];
         let networks = vec![network("10.0.0.0/24", &[])];
-        let swarm = SwarmView { networks, hosts: 3 };
+        let swarm = SwarmView { networks, hosts: vec![HOST.into()] };
         let plugins = vec!["berth:latest".to_owned()];
         let seen = Observation { swarm: Some(swarm), plugins, ..Observation::default() };
         let all = |of_hosts| books(vec![pool.clone()], addresses.clone(), of_hosts);
@@ -511,7 +493,7 @@ mod tests {
         let pool = pool("G", "10.0.0.0/24", 9);
         let mut network = network("10.0.0.0/24", &[]);
         network.driver = "berth".into();
-        let swarm = SwarmView { networks: vec![network], hosts: 3 };
+        let swarm = SwarmView { networks: vec![network], hosts: vec![HOST.into()] };
         let plugins = vec!["berth:latest".to_owned()];
         let seen = Observation { swarm: Some(swarm), plugins, ..Observation::default() };
         let found = found(&books(vec![pool], Vec::new(), unknown()), &seen);

@@ -22,8 +22,8 @@ pub struct Observation {
 pub struct SwarmView {
     /// Its networks, with services and tasks.
     pub networks: Vec<Network>,
-    /// How many hosts it has.
-    pub hosts: usize,
+    /// What its hosts call themselves.
+    pub hosts: Vec<String>,
 }
 
 /// A network, and what is used of it.

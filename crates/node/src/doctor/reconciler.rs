@@ -8,17 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_allocator::{PoolId, Revision, SpaceName, State};
-use berth_replication::{Consistency, Deadline, Ledger, NodeName, Replica};
+use axum::http::StatusCode;
+use berth_allocator::{PoolId, Revision, SpaceName};
+use serde::de::DeserializeOwned;
 
-use super::{Books, Fix, NO_MANAGER, OfHosts, compare, observe};
-use crate::api::types::Scope;
-use crate::api::views;
+use super::books::{Ask, Books, TooMany, of_hosts};
+use super::{Fix, compare, observe};
+use crate::api::{Api, Problem};
 use crate::docker::Driver;
-use crate::peers;
-
-/// How long reading the cluster's state may take.
-const READ_MAX: Duration = Duration::from_secs(5);
 
 /// Looks at the engine now and then, and frees what it lost.
 pub struct Reconciler {
@@ -28,16 +25,10 @@ pub struct Reconciler {
     pub every: Duration,
     /// Through which the engine speaks: what it may release, this may.
     pub driver: Arc<Driver>,
-    /// The cluster.
-    pub replica: Replica,
-    /// This host's own ledger.
-    pub ledger: Arc<Ledger>,
-    /// This host.
-    pub host: NodeName,
-    /// The space of its own networks.
+    /// What Berth holds.
+    pub api: Api,
+    /// The space of this host's own networks.
     pub local_space: SpaceName,
-    /// The space of its Swarm.
-    pub global_space: SpaceName,
 }
 
 /// What was lost, as one look shows it, and the revisions that Berth had before it.
@@ -45,6 +36,29 @@ struct Look {
     lost: BTreeSet<Fix>,
     local: Revision,
     global: Revision,
+}
+
+/// Why a look shows nothing.
+pub struct Unseen(String);
+
+impl From<TooMany> for Unseen {
+    fn from(error: TooMany) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Ask for Api {
+    type Error = Unseen;
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Unseen> {
+        let answer = self.answer("GET", path, Vec::new()).await.map_err(Unseen)?;
+        let strange = |error: serde_json::Error| Unseen(error.to_string());
+        if answer.status == StatusCode::OK.as_u16() {
+            return serde_json::from_slice(&answer.body).map_err(strange);
+        }
+        let problem: Problem = serde_json::from_slice(&answer.body).map_err(strange)?;
+        Err(Unseen(problem.detail))
+    }
 }
 
 impl Reconciler {
@@ -61,7 +75,7 @@ impl Reconciler {
                     }
                     before = look.lost;
                 }
-                Err(reason) => {
+                Err(Unseen(reason)) => {
                     before.clear();
                     if reason != failure {
                         tracing::warn!(%reason, "the engine cannot be compared: nothing is freed");
@@ -73,60 +87,19 @@ impl Reconciler {
     }
 
     /// Looks once: Berth, the engine, Berth.
-    async fn look(&self) -> Result<Look, String> {
-        let (global, local) = self.states().await?;
-        let (before, revisions) =
-            (self.books(&global, &local), (global.revision(), local.revision()));
-        let seen = observe(&self.docker_socket, &[]).await.map_err(|error| error.to_string())?;
-        let of_hosts = match &seen.swarm {
-            Some(swarm) => self.of_hosts(&global, swarm.hosts).await,
-            None => Err(NO_MANAGER.to_owned()),
-        };
-        let (global, local) = self.states().await?;
-        let found = compare(&before, &self.books(&global, &local), &of_hosts, &seen);
-        let lost = found.into_iter().filter_map(|finding| finding.fix).collect();
-        let (global, local) = revisions;
-        Ok(Look { lost, local, global })
-    }
-
-    async fn of_hosts(&self, global: &State, expected: usize) -> OfHosts {
-        let pools = global.pools(&self.global_space).unwrap_or_default();
-        let prefixes = pools.into_iter().map(|pool| pool.id.prefix).collect();
-        let (replica, ledger) = (&self.replica, &self.ledger);
-        let told = peers::held_by_hosts(replica, ledger, &self.local_space, prefixes).await;
-        peers::all_told(told, expected)
-    }
-
-    async fn states(&self) -> Result<(State, State), String> {
-        let deadline = Deadline::after(READ_MAX);
-        let read = self.replica.read(Consistency::Linearizable, deadline, State::clone).await;
-        Ok((read.map_err(|error| error.to_string())?.value, self.ledger.read(State::clone)))
-    }
-
-    fn books(&self, global: &State, local: &State) -> Books {
-        let mut books = Books {
-            host: self.host.to_string(),
-            local_space: self.local_space.to_string(),
-            global_space: self.global_space.to_string(),
-            spaces: Vec::new(),
-            pools: Vec::new(),
-            addresses: Vec::new(),
-        };
-        for (scope, state) in [(Scope::Global, global), (Scope::Local, local)] {
-            for space in state.spaces() {
-                let mut pools = state.pools(&space.name).unwrap_or_default();
-                books.pools.extend(pools.iter().cloned().map(|pool| views::pool(scope, pool)));
-                // Pools over one prefix show the same addresses.
-                pools.dedup_by_key(|pool| pool.id.prefix);
-                for pool in &pools {
-                    let addresses = state.addresses(&pool.id).unwrap_or_default();
-                    let addresses = addresses.into_iter();
-                    books.addresses.extend(addresses.map(|view| views::address(scope, view)));
-                }
-                books.spaces.push(views::space(scope, space));
-            }
-        }
-        books
+    async fn look(&self) -> Result<Look, Unseen> {
+        let before = Books::take(&self.api).await?;
+        let seen = observe(&self.docker_socket, &[]).await;
+        let seen = seen.map_err(|error| Unseen(error.to_string()))?;
+        let of_hosts = of_hosts(&self.api, &before, &seen).await?;
+        let after = Books::take(&self.api).await?;
+        let found = compare(&before, &after, &of_hosts, &seen);
+        let (global, local) = before.revisions;
+        Ok(Look {
+            lost: found.into_iter().filter_map(|finding| finding.fix).collect(),
+            local: Revision::new(local),
+            global: Revision::new(global),
+        })
     }
 
     async fn free(&self, fix: &Fix, look: &Look) {

@@ -74,7 +74,7 @@ fn unknown_keys_and_values_of_the_wrong_type() {
         ("insecure = \"perhaps\"\n", "expected a boolean"),
         ("name = \"N1\"\nname = \"N2\"\n", "duplicate key"),
         ("log-level = \"loud\"\n", "unknown variant `loud`"),
-        ("[server]\nname = \"N1\"\n", "unknown field `server`"),
+        ("[cluster]\nname = \"N1\"\n", "unknown field `cluster`"),
         ("name = ", "berth.toml"),
     ] {
         fs::write(file, content).unwrap();

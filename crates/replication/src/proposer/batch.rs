@@ -5,20 +5,20 @@ use std::time::Duration;
 use berth_allocator::Envelope;
 
 use super::item::Item;
-use super::{NotExecuted, ProposeError, Proposed};
+use super::{Execute, NotExecuted, ProposeError, Proposed};
 use crate::LogIndex;
-use crate::replica::{Core, Executed, Hindrance};
+use crate::replica::{Executed, Hindrance};
 
 /// Pause between attempts: an election takes longer, a forgotten connection less.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Carries the commands until they are answered, or nobody waits any more.
-pub(super) async fn run(core: &Core, mut items: Vec<Item>) {
+pub(super) async fn run(executor: &impl Execute, mut items: Vec<Item>) {
     loop {
         items.retain(|item| !item.reply.is_closed() && item.progress.send());
         let Some(deadline) = items.iter().map(|item| item.deadline).max() else { return };
         let commands: Vec<Envelope> = items.iter().map(|item| item.envelope.clone()).collect();
-        match core.execute(commands, deadline).await {
+        match executor.execute(commands, deadline).await {
             Ok(executed) => return answer(items, executed),
             Err(Hindrance::Refused { reason }) => return refuse(items, &reason),
             Err(hindrance) => {

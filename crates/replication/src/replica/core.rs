@@ -10,6 +10,7 @@ use openraft::errors::{ClientWriteError, ForwardReason, LinearizableReadError, R
 use tokio::time::timeout_at;
 
 use crate::machine::Applied;
+use crate::proposer::Execute;
 use crate::raft::{PeerNode, Proposal, Raft, TypeConfig};
 use crate::transport::{CallError, Failure, Lane, Links, Request, Response};
 use crate::{Clock, Deadline, NodeId};
@@ -36,6 +37,19 @@ impl From<Failure> for Hindrance {
             Failure::NoQuorum => Self::NoQuorum,
             Failure::Refused { reason } => Self::Refused { reason },
             Failure::Unknown { reason } => Self::Unknown { reason },
+            Failure::Unreachable { reason } => Self::Unreachable { reason },
+        }
+    }
+}
+
+impl From<Hindrance> for Failure {
+    fn from(hindrance: Hindrance) -> Self {
+        match hindrance {
+            Hindrance::NoLeader => Self::NotLeader,
+            Hindrance::NoQuorum => Self::NoQuorum,
+            Hindrance::Unreachable { reason } => Self::Unreachable { reason },
+            Hindrance::Refused { reason } => Self::Refused { reason },
+            Hindrance::Unknown { reason } => Self::Unknown { reason },
         }
     }
 }
@@ -78,32 +92,12 @@ impl Core {
         &self.links
     }
 
-    /// Executes commands, here or at the leader. Tries once.
-    pub(crate) async fn execute(
-        &self,
-        commands: Vec<Envelope>,
-        deadline: Deadline,
-    ) -> Result<Executed, Hindrance> {
-        match self.leader().ok_or(Hindrance::NoLeader)? {
-            (leader, _) if leader == self.node() => {
-                Ok(self.execute_here(commands, deadline).await?)
-            }
-            (leader, node) => {
-                let request = Request::Propose { commands, patience_ms: millis(deadline) };
-                match self.ask(leader, &node, &request, deadline).await? {
-                    Response::Proposed(result) => Ok(result?),
-                    other => Err(unexpected(other)),
-                }
-            }
-        }
-    }
-
     /// How far the state must be applied to be read now, by the leader's word. Tries once.
     pub(crate) async fn read_index(&self, deadline: Deadline) -> Result<u64, Hindrance> {
         match self.leader().ok_or(Hindrance::NoLeader)? {
             (leader, _) if leader == self.node() => Ok(self.read_index_here(deadline).await?),
             (leader, node) => {
-                let request = Request::ReadIndex { patience_ms: millis(deadline) };
+                let request = Request::ReadIndex { patience_ms: deadline.millis() };
                 match self.ask(leader, &node, &request, deadline).await? {
                     Response::ReadIndex(result) => Ok(result?),
                     other => Err(unexpected(other)),
@@ -196,16 +190,35 @@ impl Core {
     }
 }
 
-fn unexpected(response: Response) -> Hindrance {
-    let reason = match response {
-        Response::Failed { reason } => reason,
-        _ => "the leader's answer fits no question of this node".to_owned(),
-    };
-    Hindrance::Unknown { reason }
+impl Execute for Core {
+    /// Here or at the leader.
+    async fn execute(
+        &self,
+        commands: Vec<Envelope>,
+        deadline: Deadline,
+    ) -> Result<Executed, Hindrance> {
+        match self.leader().ok_or(Hindrance::NoLeader)? {
+            (leader, _) if leader == self.node() => {
+                Ok(self.execute_here(commands, deadline).await?)
+            }
+            (leader, node) => {
+                let request = Request::Propose { commands, patience_ms: deadline.millis() };
+                match self.ask(leader, &node, &request, deadline).await? {
+                    Response::Proposed(result) => Ok(result?),
+                    other => Err(unexpected(other)),
+                }
+            }
+        }
+    }
 }
 
-fn millis(deadline: Deadline) -> u64 {
-    u64::try_from(deadline.remaining().as_millis()).unwrap_or(u64::MAX)
+/// What an answer means that fits no question.
+pub(crate) fn unexpected(response: Response) -> Hindrance {
+    let reason = match response {
+        Response::Failed { reason } => reason,
+        _ => "the answer fits no question of ours".to_owned(),
+    };
+    Hindrance::Unknown { reason }
 }
 
 /// The configuration's types, to name the library's parameters in one place.

@@ -3,25 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError, TransferLeaderRequest,
     VoteRequest,
 };
 
-use super::{Core, RespondentSlot};
-use crate::Deadline;
+use super::{Core, MemberStatus, RespondentSlot, status};
+use crate::attendants::Attendants;
 use crate::machine;
-use crate::raft::{Entry, EntryRecord, LogId, LogPosition, Snapshot, TypeConfig, Vote, VoteRecord};
+use crate::proposer::Execute;
+use crate::raft::{
+    Entry, EntryRecord, LogId, LogPosition, PeerRecord, Snapshot, TypeConfig, Vote, VoteRecord,
+};
 use crate::snapshot::{Incoming, SnapshotStore};
 use crate::transport::{
-    AppendOutcome, Candidacy, Handle, Request, Response, Session, TransferOutcome,
+    AppendOutcome, Candidacy, Failure, Handle, Request, Response, Session, TransferOutcome,
 };
+use crate::{Deadline, NodeId, NodeName};
 
 /// This node, as its peers see it.
 pub(super) struct Service {
     pub(super) core: Core,
     pub(super) snapshots: Arc<SnapshotStore>,
     pub(super) respondent: RespondentSlot,
+    pub(super) attendants: Attendants,
 }
 
 /// A request could not be answered; the reason goes back to the peer.
@@ -44,15 +50,32 @@ impl Handle for Service {
                 let deadline = Deadline::after(Duration::from_millis(patience_ms));
                 Ok(Response::ReadIndex(self.core.read_index_here(deadline).await))
             }
-            Request::Question { body } => match self.respondent.get() {
-                Some(respondent) => {
-                    respondent.respond(body).await.map(|body| Response::Told { body })
-                }
-                None => Err("the node is starting".to_owned()),
-            },
+            Request::Question { body } => self.tell(body).await,
+            Request::Members | Request::Attend { .. } => {
+                Err("members know each other, and attend to nobody".to_owned())
+            }
             Request::SnapshotBegin { .. }
             | Request::SnapshotPiece { .. }
             | Request::SnapshotEnd => Err("snapshots have a connection of their own".to_owned()),
+        };
+        answered.unwrap_or_else(|reason| Response::Failed { reason })
+    }
+
+    async fn handle_agent(&self, agent: &NodeName, request: Request) -> Response {
+        let answered = match request {
+            Request::Propose { commands, patience_ms } => {
+                let deadline = Deadline::after(Duration::from_millis(patience_ms));
+                let executed = self.core.execute(commands, deadline).await;
+                Ok(Response::Proposed(executed.map_err(Failure::from)))
+            }
+            Request::Question { body } => self.tell(body).await,
+            Request::Members => Ok(self.members()),
+            Request::Attend { answered, patience_ms } => {
+                let deadline = Deadline::after(Duration::from_millis(patience_ms));
+                let question = self.attendants.attend(agent, answered, deadline).await;
+                Ok(Response::Asked { question })
+            }
+            _ => Err("that is not an agent's to ask".to_owned()),
         };
         answered.unwrap_or_else(|reason| Response::Failed { reason })
     }
@@ -71,6 +94,21 @@ impl Handle for Service {
 }
 
 impl Service {
+    async fn tell(&self, body: Bytes) -> Result<Response, Refused> {
+        let respondent = self.respondent.get().ok_or("the node is starting")?;
+        respondent.respond(body).await.map(|body| Response::Told { body })
+    }
+
+    fn members(&self) -> Response {
+        let status = status::status(&self.core);
+        let member =
+            |member: MemberStatus| PeerRecord { name: member.name, address: member.address };
+        Response::Members {
+            leader: status.leader.map(NodeId::get),
+            members: status.members.into_iter().map(|m| (m.node.get(), member(m))).collect(),
+        }
+    }
+
     async fn append(
         &self,
         vote: VoteRecord,

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::service::Service;
 use super::{Core, Inner, Replica, RespondentSlot};
+use crate::attendants::Attendants;
 use crate::cluster::Cluster;
 use crate::config::ConfigError;
 use crate::directory::{DataDirectory, DirectoryError};
@@ -79,6 +80,7 @@ pub(super) async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Repli
         node,
         cluster: cluster.id,
         proof: Proof::new(cluster.id, config.secret.as_ref()),
+        agents: Proof::of_agents(config.secret.as_ref()),
         directory: kept.directory,
     };
     let tuning = &config.tuning;
@@ -100,15 +102,21 @@ pub(super) async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Repli
 
     let mut tasks = JoinSet::new();
     let respondent = RespondentSlot::default();
-    let service =
-        Service { core: core.clone(), snapshots: kept.snapshots, respondent: respondent.clone() };
+    let attendants = Attendants::default();
+    let service = Service {
+        core: core.clone(),
+        snapshots: kept.snapshots,
+        respondent: respondent.clone(),
+        attendants: attendants.clone(),
+    };
     tasks.spawn(server.run(Arc::new(service)));
     tasks.spawn(supervise(core.raft().clone(), fatal.clone()));
     let proposer = Proposer::start(core.clone(), &mut tasks);
     let read_indexes = ReadIndexes::start(core.clone(), &mut tasks);
     form(&core, &cluster).await.map_err(recover)?;
     let tasks = tokio::sync::Mutex::new(tasks);
-    Ok(Replica(Arc::new(Inner { core, proposer, read_indexes, fatal, respondent, tasks })))
+    let inner = Inner { core, proposer, read_indexes, fatal, respondent, attendants, tasks };
+    Ok(Replica(Arc::new(inner)))
 }
 
 /// What a data directory holds.

@@ -27,6 +27,8 @@ pub(crate) enum FrameKind {
     Request = 2,
     /// Answers the request with the same id.
     Response = 3,
+    /// The first message each way, where an agent connects.
+    AgentGreeting = 4,
 }
 
 impl FrameKind {
@@ -35,6 +37,7 @@ impl FrameKind {
             1 => Some(Self::Greeting),
             2 => Some(Self::Request),
             3 => Some(Self::Response),
+            4 => Some(Self::AgentGreeting),
             _ => None,
         }
     }

@@ -106,6 +106,9 @@ pub(crate) enum Refusal {
     /// Too many connections.
     #[error("the other node has too many connections")]
     Busy,
+    /// An agent under a member's name.
+    #[error("a node of the cluster has that name: give each host a name of its own")]
+    NameTaken,
 }
 
 /// Who this node is, for greetings.
@@ -114,6 +117,8 @@ pub(crate) struct Identity {
     pub(crate) node: NodeId,
     pub(crate) cluster: ClusterId,
     pub(crate) proof: Proof,
+    /// What agents of this cluster prove.
+    pub(crate) agents: Proof,
     pub(crate) directory: Arc<DataDirectory>,
 }
 

@@ -1,13 +1,17 @@
 //! Greeting each other over a fresh connection.
 
+use std::sync::Arc;
+
 use berth_codec::{DecodeError, EncodeError, Record};
 use tokio::io::AsyncWriteExt;
 
+use super::agent_greeting::{AgentHello, AgentIdentity, AgentWelcome};
 use super::frame::{self, Frame, FrameError, FrameKind};
 use super::greeting::{Hello, Identity, Lane, Refusal, Welcome};
+use super::links::Links;
 use super::stream::PeerStream;
-use crate::NodeId;
 use crate::directory::DirectoryError;
+use crate::{NodeId, NodeName};
 
 /// Two nodes did not come together.
 #[derive(Debug, thiserror::Error)]
@@ -26,66 +30,141 @@ pub(crate) enum HandshakeError {
     RefusedThem(Refusal),
     #[error("cannot note whom this node met")]
     Directory(#[source] DirectoryError),
+    #[error("cannot note which cluster this agent met")]
+    Home(#[source] std::io::Error),
     #[error("interrupted")]
     Interrupted,
 }
 
-/// Greets as the one who connected.
+/// Who connected.
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// A node of the cluster, for something.
+    Member(NodeId, Lane),
+    /// A host without a replica.
+    Agent(NodeName),
+}
+
+impl std::fmt::Display for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Member(node, lane) => write!(f, "node {node} for {lane:?}"),
+            Self::Agent(name) => write!(f, "agent {name}"),
+        }
+    }
+}
+
+/// Greets as the node that connected.
 pub(super) async fn greet(
     stream: &mut PeerStream,
     identity: &Identity,
     to: NodeId,
     lane: Lane,
 ) -> Result<(), HandshakeError> {
-    send(stream, &identity.hello(to, lane)).await?;
-    let welcome: Welcome = receive(stream).await?;
+    send(stream, FrameKind::Greeting, &identity.hello(to, lane)).await?;
+    let welcome: Welcome = receive(stream, FrameKind::Greeting).await?;
     let refused_us = matches!(welcome, Welcome::Refused(_));
     let identity = identity.clone();
-    let checking = tokio::task::spawn_blocking(move || identity.check(to, &welcome));
-    let checked = checking.await.map_err(|_| HandshakeError::Interrupted)?;
-    checked.map_err(HandshakeError::Directory)?.map_err(|refusal| {
-        if refused_us {
-            HandshakeError::RefusedUs(refusal)
-        } else {
-            HandshakeError::RefusedThem(refusal)
-        }
-    })
+    let checked = blocking(move || identity.check(to, &welcome)).await?;
+    checked.map_err(HandshakeError::Directory)?.map_err(|refusal| refused(refused_us, refusal))
 }
 
-/// Greets as the one who listens; gives who connected and for what. `busy` refuses anybody.
+/// Greets as the agent that connected.
+pub(super) async fn greet_as_agent(
+    stream: &mut PeerStream,
+    identity: &Arc<AgentIdentity>,
+) -> Result<(), HandshakeError> {
+    send(stream, FrameKind::AgentGreeting, &identity.hello()).await?;
+    let welcome: AgentWelcome = receive(stream, FrameKind::AgentGreeting).await?;
+    let refused_us = matches!(welcome, AgentWelcome::Refused(_));
+    let identity = Arc::clone(identity);
+    let checked = blocking(move || identity.check(&welcome)).await?;
+    checked.map_err(HandshakeError::Home)?.map_err(|refusal| refused(refused_us, refusal))
+}
+
+fn refused(us: bool, refusal: Refusal) -> HandshakeError {
+    if us { HandshakeError::RefusedUs(refusal) } else { HandshakeError::RefusedThem(refusal) }
+}
+
+/// Greets as the one who listens; gives who connected. `busy` refuses anybody.
 pub(super) async fn welcome(
     stream: &mut PeerStream,
+    links: &Links,
+    busy: bool,
+) -> Result<Caller, HandshakeError> {
+    let frame = read(stream, Hello::LIMIT).await?;
+    match frame.kind {
+        FrameKind::Greeting => welcome_member(stream, &frame.body, links.identity(), busy).await,
+        FrameKind::AgentGreeting => welcome_agent(stream, &frame.body, links, busy).await,
+        other => Err(HandshakeError::Frame(FrameError::Kind(other as u8))),
+    }
+}
+
+async fn welcome_member(
+    stream: &mut PeerStream,
+    body: &[u8],
     identity: &Identity,
     busy: bool,
-) -> Result<(NodeId, Lane), HandshakeError> {
-    let hello: Hello = receive(stream).await?;
-    let (from, lane) = (NodeId::new(hello.from), hello.lane);
+) -> Result<Caller, HandshakeError> {
+    let hello: Hello = berth_codec::decode(body).map_err(HandshakeError::Decode)?;
+    let caller = Caller::Member(NodeId::new(hello.from), hello.lane);
     let identity = identity.clone();
-    let judging = tokio::task::spawn_blocking(move || identity.judge(&hello));
-    let judged = judging.await.map_err(|_| HandshakeError::Interrupted)?;
+    let judged = blocking(move || identity.judge(&hello)).await?;
     let welcome = match judged.map_err(HandshakeError::Directory)? {
         Welcome::Accepted { .. } if busy => Welcome::Refused(Refusal::Busy),
         judged => judged,
     };
-    send(stream, &welcome).await?;
+    send(stream, FrameKind::Greeting, &welcome).await?;
     match welcome {
-        Welcome::Accepted { .. } => Ok((from, lane)),
+        Welcome::Accepted { .. } => Ok(caller),
         Welcome::Refused(refusal) => Err(HandshakeError::RefusedThem(refusal)),
     }
 }
 
-async fn send<R: Record>(stream: &mut PeerStream, message: &R) -> Result<(), HandshakeError> {
+async fn welcome_agent(
+    stream: &mut PeerStream,
+    body: &[u8],
+    links: &Links,
+    busy: bool,
+) -> Result<Caller, HandshakeError> {
+    let hello: AgentHello = berth_codec::decode(body).map_err(HandshakeError::Decode)?;
+    let welcome = match links.identity().judge_agent(&hello, |name| links.is_member(name)) {
+        AgentWelcome::Accepted { .. } if busy => AgentWelcome::Refused(Refusal::Busy),
+        judged => judged,
+    };
+    send(stream, FrameKind::AgentGreeting, &welcome).await?;
+    match welcome {
+        AgentWelcome::Accepted { .. } => Ok(Caller::Agent(hello.name)),
+        AgentWelcome::Refused(refusal) => Err(HandshakeError::RefusedThem(refusal)),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, HandshakeError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| HandshakeError::Interrupted)
+}
+
+async fn send<R: Record>(
+    stream: &mut PeerStream,
+    kind: FrameKind,
+    message: &R,
+) -> Result<(), HandshakeError> {
     let body = berth_codec::encode(message).map_err(HandshakeError::Encode)?;
-    let frame = Frame { kind: FrameKind::Greeting, id: 0, body };
+    let frame = Frame { kind, id: 0, body };
     frame::write(stream, &frame).await.map_err(HandshakeError::Frame)?;
     stream.flush().await.map_err(|error| HandshakeError::Frame(FrameError::Io(error)))
 }
 
-async fn receive<R: Record>(stream: &mut PeerStream) -> Result<R, HandshakeError> {
-    let frame = frame::read(stream, R::LIMIT).await.map_err(HandshakeError::Frame)?;
-    let frame = frame.ok_or(HandshakeError::Closed)?;
-    if frame.kind != FrameKind::Greeting {
+async fn receive<R: Record>(stream: &mut PeerStream, kind: FrameKind) -> Result<R, HandshakeError> {
+    let frame = read(stream, R::LIMIT).await?;
+    if frame.kind != kind {
         return Err(HandshakeError::Frame(FrameError::Kind(frame.kind as u8)));
     }
     berth_codec::decode(&frame.body).map_err(HandshakeError::Decode)
+}
+
+async fn read(stream: &mut PeerStream, limit: usize) -> Result<Frame, HandshakeError> {
+    let frame = frame::read(stream, limit).await.map_err(HandshakeError::Frame)?;
+    frame.ok_or(HandshakeError::Closed)
 }

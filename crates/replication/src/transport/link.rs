@@ -12,6 +12,7 @@ use tokio::io::{AsyncWriteExt, BufReader, BufWriter, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
+use super::agent_greeting::AgentIdentity;
 use super::frame::{self, BODY_BYTES_MAX, Frame, FrameKind};
 use super::greeting::{Identity, Lane, Refusal};
 use super::handshake::{self, HandshakeError};
@@ -45,14 +46,53 @@ pub(crate) enum CallError {
 }
 
 /// Where and how to connect.
-pub(super) struct Target {
-    pub(super) identity: Identity,
-    pub(super) node: NodeId,
-    pub(super) address: String,
-    pub(super) lane: Lane,
-    pub(super) plaintext: Plaintext,
-    pub(super) connect_timeout: Duration,
-    pub(super) fatal: Fatal,
+pub(crate) struct Target {
+    pub(crate) greeter: Greeter,
+    pub(crate) address: String,
+    pub(crate) plaintext: Plaintext,
+    pub(crate) connect_timeout: Duration,
+}
+
+/// Who connects to whom.
+pub(crate) enum Greeter {
+    /// A node to another one.
+    Member {
+        /// The one that connects.
+        identity: Identity,
+        /// The one that is meant.
+        node: NodeId,
+        /// What for.
+        lane: Lane,
+        /// Raised when the other one has known this node with other data.
+        fatal: Fatal,
+    },
+    /// An agent to any node of its cluster.
+    Agent(Arc<AgentIdentity>),
+}
+
+impl std::fmt::Display for Greeter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Member { node, .. } => write!(f, "node {node}"),
+            Self::Agent(_) => f.write_str("the server"),
+        }
+    }
+}
+
+impl Greeter {
+    async fn greet(&self, stream: &mut PeerStream) -> Result<(), HandshakeError> {
+        match self {
+            Self::Member { identity, node, lane, fatal } => {
+                let greeted = handshake::greet(stream, identity, *node, *lane).await;
+                if let Err(HandshakeError::RefusedUs(refusal @ Refusal::OtherInstance)) = &greeted {
+                    // It must not form a cluster with others that lost their data too.
+                    fatal.raise("joining the other nodes", refusal);
+                }
+                greeted
+            }
+            Self::Agent(identity) => handshake::greet_as_agent(stream, identity).await,
+        }
+    }
 }
 
 struct Call {
@@ -67,7 +107,7 @@ struct Call {
 pub(crate) struct Link(mpsc::Sender<Call>);
 
 impl Link {
-    pub(super) fn new(target: Target) -> Self {
+    pub(crate) fn new(target: Target) -> Self {
         let (calls, queue) = mpsc::channel(QUEUE_MAX);
         tokio::spawn(Driver { target, queue, pause: PAUSE, failure: String::new() }.run());
         Self(calls)
@@ -133,31 +173,25 @@ impl Driver {
     }
 
     async fn connect(&self) -> Result<PeerStream, String> {
-        let Target { identity, node, address, lane, plaintext, connect_timeout, fatal } =
-            &self.target;
+        let Target { greeter, address, plaintext, connect_timeout } = &self.target;
         let connecting = async {
             let mut stream = plaintext
                 .connect(address)
                 .await
-                .map_err(|error| format!("cannot connect to node {node} at {address}: {error}"))?;
-            let greeted = handshake::greet(&mut stream, identity, *node, *lane).await;
-            if let Err(HandshakeError::RefusedUs(refusal @ Refusal::OtherInstance)) = &greeted {
-                // It must not form a cluster with others that lost their data too.
-                fatal.raise("joining the other nodes", refusal);
-            }
-            greeted.map_err(|error| format!("node {node} at {address}: {}", chain(&error)))?;
+                .map_err(|error| format!("cannot connect to {greeter} at {address}: {error}"))?;
+            let greeted = greeter.greet(&mut stream).await;
+            greeted.map_err(|error| format!("{greeter} at {address}: {}", chain(&error)))?;
             Ok(stream)
         };
         timeout(*connect_timeout, connecting)
             .await
-            .unwrap_or_else(|_| Err(format!("node {node} at {address} does not answer")))
+            .unwrap_or_else(|_| Err(format!("{greeter} at {address} does not answer")))
     }
 
     /// Refuses calls for a while after a failed connection.
     async fn refuse(&mut self, call: Call, reason: String) {
         if self.failure != reason {
-            let Target { node, lane, .. } = &self.target;
-            tracing::warn!(%node, ?lane, reason, "a peer cannot be reached");
+            tracing::warn!(reason, "a peer cannot be reached");
             self.failure.clone_from(&reason);
         }
         let until = Instant::now() + self.pause;

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::greeting::{Identity, Lane};
-use super::link::{Link, Target};
+use super::link::{Greeter, Link, Target};
 use super::stream::Plaintext;
 use crate::raft::PeerNode;
-use crate::{Fatal, NodeId};
+use crate::{Fatal, NodeId, NodeName};
 
 /// Makes links, one for each peer and lane. Clones share them.
 #[derive(Clone)]
@@ -50,6 +50,11 @@ impl Links {
         self.0.connect_timeout
     }
 
+    /// Whether a member has this name.
+    pub(super) fn is_member(&self, name: &NodeName) -> bool {
+        self.0.configured.values().any(|member| member.name == name.as_str())
+    }
+
     /// Where a member is.
     pub(crate) fn address(&self, node: NodeId, known: &PeerNode) -> String {
         let configured = self.0.configured.get(&node.get());
@@ -63,14 +68,17 @@ impl Links {
         match open.get(&(node.get(), lane)) {
             Some((same, link)) if *same == address => link.clone(),
             _ => {
-                let link = Link::new(Target {
+                let greeter = Greeter::Member {
                     identity: self.0.identity.clone(),
                     node,
-                    address: address.clone(),
                     lane,
+                    fatal: self.0.fatal.clone(),
+                };
+                let link = Link::new(Target {
+                    greeter,
+                    address: address.clone(),
                     plaintext: self.0.plaintext,
                     connect_timeout: self.0.connect_timeout,
-                    fatal: self.0.fatal.clone(),
                 });
                 open.insert((node.get(), lane), (address, link.clone()));
                 link

@@ -1,12 +1,14 @@
 //! What nodes ask of each other. These types are the wire format: see `raft/record.rs`.
 
+use std::collections::BTreeMap;
+
 use berth_allocator::{Answer, Envelope};
 use berth_codec::{Kind, Record};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::frame::BODY_BYTES_MAX;
-use crate::raft::{EntryRecord, LogPosition, VoteRecord};
+use crate::raft::{EntryRecord, LogPosition, PeerRecord, VoteRecord};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +38,10 @@ pub(crate) enum Request {
     SnapshotEnd,
     /// A question of those who use the replica, which only they understand.
     Question { body: Bytes },
+    /// An agent's: who are the members, and who leads?
+    Members,
+    /// An agent's: what became of your last question, and what is the next one?
+    Attend { answered: Option<(u64, Result<Bytes, String>)>, patience_ms: u64 },
 }
 
 /// A candidate's vote and log.
@@ -74,6 +80,10 @@ pub(crate) enum Response {
     Failed { reason: String },
     /// To [`Request::Question`].
     Told { body: Bytes },
+    /// To [`Request::Members`]: all of them, and the number of the one that leads.
+    Members { members: BTreeMap<u64, PeerRecord>, leader: Option<u64> },
+    /// To [`Request::Attend`]: a question with its number; none came in time.
+    Asked { question: Option<(u64, Bytes)> },
 }
 
 impl Record for Response {
@@ -117,4 +127,6 @@ pub(crate) enum Failure {
     Refused { reason: String },
     /// It may have been done.
     Unknown { reason: String },
+    /// To an agent. Nothing was done: the leader cannot be reached.
+    Unreachable { reason: String },
 }

@@ -13,15 +13,18 @@ use tokio::time::timeout;
 
 use super::frame::{self, BODY_BYTES_MAX, Frame, FrameKind};
 use super::greeting::Lane;
+use super::handshake::Caller;
 use super::link::chain;
 use super::message::{Request, Response};
 use super::stream::PeerStream;
 use super::{Links, handshake};
+use crate::NodeName;
 use crate::raft::VoteRecord;
 use crate::snapshot::Incoming;
 
-/// Connections open at a time: four lanes from each peer, and room for those being replaced.
-const CONNECTIONS_MAX: usize = 256;
+/// Connections open at a time: four lanes from each peer, one from each agent, and room for those
+/// being replaced.
+const CONNECTIONS_MAX: usize = 4_096;
 /// Requests of one connection being answered at a time.
 const REQUESTS_MAX: usize = 256;
 /// How long a peer may take no bytes.
@@ -38,8 +41,15 @@ pub(crate) struct Session {
 
 /// Answers requests.
 pub(crate) trait Handle: Send + Sync + 'static {
-    /// Answers a request that depends on no other one.
+    /// Answers a node's request that depends on no other one.
     fn handle(&self, request: Request) -> impl Future<Output = Response> + Send;
+
+    /// Answers an agent's request, and none that is for nodes only.
+    fn handle_agent(
+        &self,
+        agent: &NodeName,
+        request: Request,
+    ) -> impl Future<Output = Response> + Send;
 
     /// Answers a request in the order of its connection.
     fn handle_in_order(
@@ -97,19 +107,19 @@ async fn serve<H: Handle>(
 ) {
     let peer = stream.peer_addr().map_or_else(|error| error.to_string(), |peer| peer.to_string());
     let Ok(mut stream) = PeerStream::plain(stream) else { return };
-    let greeting = handshake::welcome(&mut stream, links.identity(), permit.is_none());
+    let greeting = handshake::welcome(&mut stream, &links, permit.is_none());
     match timeout(links.connect_timeout(), greeting).await {
         Err(_) => tracing::warn!(peer, "a connection brought no greeting in time"),
         Ok(Err(error)) => tracing::warn!(peer, error = chain(&error), "a peer was turned away"),
-        Ok(Ok((node, lane))) => {
-            tracing::debug!(peer, %node, ?lane, "a peer connected");
-            let reason = converse(stream, lane, handler).await;
-            tracing::debug!(peer, %node, ?lane, reason, "a peer's connection ended");
+        Ok(Ok(caller)) => {
+            tracing::debug!(peer, %caller, "a peer connected");
+            let reason = converse(stream, &caller, handler).await;
+            tracing::debug!(peer, %caller, reason, "a peer's connection ended");
         }
     }
 }
 
-async fn converse<H: Handle>(stream: PeerStream, lane: Lane, handler: Arc<H>) -> String {
+async fn converse<H: Handle>(stream: PeerStream, caller: &Caller, handler: Arc<H>) -> String {
     let (read, write) = tokio::io::split(stream);
     let mut reader = BufReader::new(read);
     let (responses, queue) = mpsc::channel(REQUESTS_MAX);
@@ -124,7 +134,7 @@ async fn converse<H: Handle>(stream: PeerStream, lane: Lane, handler: Arc<H>) ->
             Ok(None) => return "the peer closed it".to_owned(),
             Err(reason) => return reason,
         };
-        if matches!(lane, Lane::Log | Lane::Snapshot) {
+        if matches!(caller, Caller::Member(_, Lane::Log | Lane::Snapshot)) {
             let response = handler.handle_in_order(&mut session, request).await;
             if responses.send((id, response)).await.is_err() {
                 return "the peer takes no bytes".to_owned();
@@ -133,8 +143,12 @@ async fn converse<H: Handle>(stream: PeerStream, lane: Lane, handler: Arc<H>) ->
         }
         let permit = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
         let (handler, responses) = (Arc::clone(&handler), responses.clone());
+        let caller = caller.clone();
         tasks.spawn(async move {
-            let response = handler.handle(request).await;
+            let response = match caller {
+                Caller::Member(..) => handler.handle(request).await,
+                Caller::Agent(name) => handler.handle_agent(&name, request).await,
+            };
             // Fails when the connection is gone: nobody waits any more.
             let _ = responses.send((id, response)).await;
             drop(permit);

@@ -48,7 +48,7 @@ pub enum FileError {
 }
 
 /// What the file holds; `None` if there is none.
-pub(super) fn read<R: Record>(path: &Path) -> Result<Option<R>, FileError> {
+pub(crate) fn read<R: Record>(path: &Path) -> Result<Option<R>, FileError> {
     match fs::read(path) {
         Ok(bytes) => berth_codec::decode(&bytes)
             .map(Some)
@@ -59,14 +59,14 @@ pub(super) fn read<R: Record>(path: &Path) -> Result<Option<R>, FileError> {
 }
 
 /// Replaces what the file holds, durably.
-pub(super) fn write<R: Record>(path: &Path, value: &R) -> Result<(), FileError> {
+pub(crate) fn write<R: Record>(path: &Path, value: &R) -> Result<(), FileError> {
     let bytes = berth_codec::encode(value)
         .map_err(|source| FileError::Encode { path: path.to_owned(), source })?;
     replace(path, &bytes).map_err(|source| FileError::Write { path: path.to_owned(), source })
 }
 
 /// Replaces what the file holds, durably, by these bytes.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = path.with_extension("new");
     let mut file = File::create(&aside)?;
     file.write_all(bytes)?;
