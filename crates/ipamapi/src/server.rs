@@ -33,12 +33,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use self::service::{Caller, Service};
-use self::socket::PluginSocket;
 use self::stream::{Delivery, PluginStream};
 use crate::{Ipam, Peer};
 
 pub use self::config::ServerConfig;
-pub use self::socket::BindError;
+pub use self::socket::{BindError, PluginSocket};
 
 /// Pause after a failed accept, which otherwise would fail again at once (no more descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -74,9 +73,15 @@ impl Server {
         config: ServerConfig,
     ) -> Result<Self, BindError> {
         let socket = PluginSocket::bind(path.as_ref(), config.socket_mode).await?;
+        Ok(Self::on(socket, driver, config))
+    }
+
+    /// A server on a socket that was opened before its driver was there. Engines that connected
+    /// meanwhile have waited.
+    pub fn on(socket: PluginSocket, driver: Arc<dyn Ipam>, config: ServerConfig) -> Self {
         let calls = Arc::new(Semaphore::new(config.calls_max));
         let service = Service { driver, config, calls, requests: AtomicU64::new(0) };
-        Ok(Self { socket, service: Arc::new(service) })
+        Self { socket, service: Arc::new(service) }
     }
 
     /// The socket's path.

@@ -7,7 +7,7 @@ use berth_replication::{Deadline, Ledger, Servers, ServersConfig};
 
 use crate::api::Cluster;
 use crate::config::AgentConfig;
-use crate::host::{self, Host, HostError};
+use crate::host::{self, Host, HostError, Sockets};
 use crate::process::{self, Stop, stopped};
 use crate::sender::{Identity, Sender, Target};
 use crate::spaces;
@@ -23,10 +23,11 @@ pub async fn run(config: AgentConfig) -> Result<(), HostError> {
 }
 
 async fn serve(config: AgentConfig, stop: Stop) -> Result<(), HostError> {
+    let sockets = Sockets::bind(&config.host).await?;
     let ledger = host::open_ledger(&config.host).await?;
     let fatal = ledger.fatal();
     let served = tokio::select! {
-        served = serve_from(&ledger, &config, stop) => served,
+        served = serve_from(&ledger, &config, sockets, stop) => served,
         error = fatal.wait() => Err(HostError::Fatal(error)),
     };
     // Also after an error: RocksDB must not run on while the process ends.
@@ -40,6 +41,7 @@ async fn serve(config: AgentConfig, stop: Stop) -> Result<(), HostError> {
 async fn serve_from(
     ledger: &Arc<Ledger>,
     config: &AgentConfig,
+    sockets: Sockets,
     stop: Stop,
 ) -> Result<(), HostError> {
     let servers = ServersConfig {
@@ -58,7 +60,7 @@ async fn serve_from(
     let v6 = spaces::random_unique_local();
     let host = Host::new(&config.host, Arc::clone(ledger), cluster, global, &address, v6).await?;
     servers.answer_with(host.respondent.clone());
-    let mut parts = host.listen(&stop).await?;
+    let mut parts = host.serve(sockets, &stop);
     let driver = Arc::clone(&host.driver);
     parts.spawn(host::until_stopped(&stop, async move { driver.keep_identity().await }));
     let own = host::own_sender(Target::Servers(servers.clone()), &config.host, &address);

@@ -39,7 +39,7 @@ use hyper_util::service::TowerToHyperService;
 pub use cluster::Cluster;
 pub use problem::Problem;
 pub use server::ApiServer;
-pub use socket::SocketError;
+pub use socket::{Socket, SocketError};
 
 use crate::code::Code;
 use crate::docker::Driver;

@@ -29,7 +29,9 @@ use clap::{Args, Parser, Subcommand};
 use self::client::ApiClient;
 use self::failure::Failure;
 use self::output::Format;
+use crate::api::types::{Listing, Space};
 use crate::config::{API_SOCKET, Settings};
+use crate::doctor::Ask;
 
 const EXAMPLES: &str = "\
 First steps:
@@ -109,6 +111,15 @@ struct Reading {
 }
 
 impl Reading {
+    /// Says how old what is about to be shown is, where it may be old and anybody knows.
+    async fn tell_staleness(self, api: &ApiClient) {
+        if self.stale {
+            let spaces = self.query("/v1/spaces", &[("scope", Some("global".to_owned()))]);
+            let spaces: Option<Listing<Space>> = api.get(&spaces).await.ok();
+            spaces.and_then(|spaces| spaces.read).iter().for_each(output::tell_staleness);
+        }
+    }
+
     /// The path with the query for it. Filters are checked names and numbers: nothing to escape.
     fn query(self, path: &str, filters: &[(&str, Option<String>)]) -> String {
         let consistency = if self.stale { "stale" } else { "linearizable" };

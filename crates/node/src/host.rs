@@ -5,15 +5,19 @@
 
 use std::future::Future;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use berth_allocator::{ClientName, Prefix, Rejection, SpaceSettings, Text};
 use berth_replication::{
     FatalError, Ledger, LedgerConfig, LedgerStartError, ServersError, StartError, SystemClock,
 };
+use ipamapi::server::{
+    BindError, PluginSocket, Server as PluginServer, ServerConfig as PluginServerConfig,
+};
 use tokio::task::JoinSet;
 
-use crate::api::{Api, ApiServer, Cluster, SocketError};
+use crate::api::{Api, ApiServer, Cluster, Socket, SocketError};
 use crate::code::Code;
 use crate::config::HostConfig;
 use crate::docker::{Driver, DriverConfig};
@@ -55,7 +59,7 @@ pub enum HostError {
     Sessions(#[source] FileError),
     /// The plugin socket.
     #[error(transparent)]
-    Plugin(ipamapi::server::BindError),
+    Plugin(BindError),
     /// The API socket.
     #[error(transparent)]
     Api(SocketError),
@@ -80,13 +84,41 @@ impl HostError {
     }
 }
 
-/// Makes the data directory, for this host's user alone, and opens the ledger in it.
-pub(crate) async fn open_ledger(config: &HostConfig) -> Result<Arc<Ledger>, HostError> {
+/// A host's open sockets. They are opened before anything is made or changed: a host that cannot
+/// have them does not start.
+pub(crate) struct Sockets {
+    plugin: PluginSocket,
+    api: Socket,
+}
+
+impl Sockets {
+    pub(crate) async fn bind(config: &HostConfig) -> Result<Self, HostError> {
+        let inside = |socket: &Path| socket.starts_with(&config.data_dir);
+        if inside(&config.plugin_socket) || inside(&config.api_socket) {
+            // Else it would be made with a socket's mode.
+            make_data_dir(config)?;
+        }
+        let mode = PluginServerConfig::default().socket_mode;
+        let plugin = PluginSocket::bind(&config.plugin_socket, mode).await;
+        Ok(Self {
+            plugin: plugin.map_err(HostError::Plugin)?,
+            api: Socket::bind(&config.api_socket).await.map_err(HostError::Api)?,
+        })
+    }
+}
+
+/// For this host's user alone.
+fn make_data_dir(config: &HostConfig) -> Result<(), HostError> {
     use std::os::unix::fs::DirBuilderExt;
     let mut builder = std::fs::DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(&config.data_dir);
     let path = config.data_dir.display().to_string();
-    made.map_err(|source| HostError::DataDir { path, source })?;
+    made.map_err(|source| HostError::DataDir { path, source })
+}
+
+/// Makes the data directory, and opens the ledger in it.
+pub(crate) async fn open_ledger(config: &HostConfig) -> Result<Arc<Ledger>, HostError> {
+    make_data_dir(config)?;
     let ledger = LedgerConfig {
         dir: config.ledger_dir(),
         name: config.name.clone(),
@@ -153,15 +185,12 @@ impl Host {
         Ok(Self { driver, respondent, api, config: config.clone() })
     }
 
-    /// Opens the sockets; what it gives ends once all of them are closed.
-    pub(crate) async fn listen(&self, stop: &Stop) -> Result<JoinSet<()>, HostError> {
+    /// Serves on the sockets; what it gives ends once all of them are closed.
+    pub(crate) fn serve(&self, sockets: Sockets, stop: &Stop) -> JoinSet<()> {
         let config = &self.config;
-        let plugin = Arc::clone(&self.driver) as Arc<dyn ipamapi::Ipam>;
-        let limits = ipamapi::server::ServerConfig::default();
-        let plugin = ipamapi::server::Server::bind(&config.plugin_socket, plugin, limits);
-        let plugin = plugin.await.map_err(HostError::Plugin)?;
-        let api = ApiServer::bind(&config.api_socket, self.api.clone());
-        let api = api.await.map_err(HostError::Api)?;
+        let driver = Arc::clone(&self.driver) as Arc<dyn ipamapi::Ipam>;
+        let plugin = PluginServer::on(sockets.plugin, driver, PluginServerConfig::default());
+        let api = ApiServer::on(sockets.api, self.api.clone());
         let mut servers = JoinSet::new();
         servers.spawn(plugin.serve(stopped(stop.clone())));
         servers.spawn(api.serve(stopped(stop.clone())));
@@ -175,7 +204,7 @@ impl Host {
             };
             servers.spawn(until_stopped(stop, reconciler.run()));
         }
-        Ok(servers)
+        servers
     }
 }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_allocator::Text;
-use berth_replication::{Config, FatalError, Ledger, Replica, SystemClock, Tuning};
+use berth_replication::{
+    Config, FatalError, Ledger, PeerListener, Replica, StartError, SystemClock, Tuning,
+};
 
 use crate::api::Cluster;
 use crate::config::ServerConfig;
-use crate::host::{self, Host, HostError};
+use crate::host::{self, Host, HostError, Sockets};
 use crate::process::{self, Stop, stopped};
 use crate::sender::{Sender, Target};
 use crate::spaces;
@@ -25,9 +27,11 @@ pub async fn run(config: ServerConfig) -> Result<(), HostError> {
 }
 
 async fn serve(config: ServerConfig, stop: Stop) -> Result<(), HostError> {
-    let stores = Stores::open(&config).await?;
+    let sockets = Sockets::bind(&config.host).await?;
+    let listener = listen(&config).await?;
+    let stores = Stores::open(&config, listener).await?;
     let served = tokio::select! {
-        served = serve_from(&stores, &config, stop) => served,
+        served = serve_from(&stores, &config, sockets, stop) => served,
         error = stores.fatal() => Err(HostError::Fatal(error)),
     };
     // Also after an error: RocksDB must not run on while the process ends.
@@ -41,6 +45,7 @@ async fn serve(config: ServerConfig, stop: Stop) -> Result<(), HostError> {
 async fn serve_from(
     Stores { ledger, replica }: &Stores,
     config: &ServerConfig,
+    sockets: Sockets,
     stop: Stop,
 ) -> Result<(), HostError> {
     let address = Text::new(config.listen.as_str()).expect("an address is short and plain");
@@ -51,7 +56,7 @@ async fn serve_from(
     let v6 = spaces::unique_local(replica.cluster(), Some(config.host.name.as_str()));
     let host = Host::new(&config.host, Arc::clone(ledger), cluster, global, &address, v6).await?;
     replica.answer_with(host.respondent.clone());
-    let mut servers = host.listen(&stop).await?;
+    let mut servers = host.serve(sockets, &stop);
     let v6 = spaces::unique_local(replica.cluster(), None);
     let made = host::make_global_space(own, config.host.clone(), v6);
     servers.spawn(host::until_stopped(&stop, made));
@@ -73,9 +78,10 @@ struct Stores {
 }
 
 impl Stores {
-    async fn open(config: &ServerConfig) -> Result<Self, HostError> {
+    async fn open(config: &ServerConfig, listener: PeerListener) -> Result<Self, HostError> {
         let ledger = host::open_ledger(&config.host).await?;
-        match Replica::start(replica_config(config), Arc::new(SystemClock)).await {
+        let (replica, clock) = (replica_config(config), Arc::new(SystemClock));
+        match Replica::start_on(listener, replica, clock).await {
             Ok(replica) => Ok(Self { ledger, replica }),
             Err(error) => {
                 ledger.shutdown().await;
@@ -97,6 +103,14 @@ impl Stores {
         self.replica.shutdown().await;
         self.ledger.shutdown().await;
     }
+}
+
+async fn listen(config: &ServerConfig) -> Result<PeerListener, HostError> {
+    let address = &config.listen;
+    let listener = PeerListener::bind(address, config.host.insecure).await;
+    listener.map_err(|source| {
+        HostError::Replica(StartError::Listen { address: address.clone(), source })
+    })
 }
 
 fn replica_config(config: &ServerConfig) -> Config {

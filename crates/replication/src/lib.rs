@@ -52,4 +52,5 @@ pub use rocks::{EntryError, StoreError};
 pub use secret::{Secret, SecretError};
 pub use servers::{Servers, ServersConfig, ServersError, ServersStatus};
 pub use snapshot::SnapshotError;
+pub use transport::PeerListener;
 pub use types::{ClusterId, LogIndex, NodeId, NodeName, Term};

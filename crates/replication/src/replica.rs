@@ -23,8 +23,8 @@ use crate::attendants::Attendants;
 use crate::proposer::Proposer;
 use crate::reads::ReadIndexes;
 use crate::{
-    Clock, ClusterId, Config, Consistency, Deadline, Fatal, LogIndex, NodeId, ProposeError,
-    Proposed, Read, ReadError,
+    Clock, ClusterId, Config, Consistency, Deadline, Fatal, LogIndex, NodeId, PeerListener,
+    ProposeError, Proposed, Read, ReadError,
 };
 
 /// How long a leader that stops waits for another one to take over.
@@ -52,6 +52,15 @@ impl Replica {
     /// Returns as soon as the node runs: [`Self::status_when`] tells when there is a leader.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         start::start(config, clock).await
+    }
+
+    /// The same, on a port that was opened before.
+    pub async fn start_on(
+        listener: PeerListener,
+        config: Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        start::start_on(listener, config, clock).await
     }
 
     /// This node's number.

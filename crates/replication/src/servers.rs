@@ -100,8 +100,11 @@ impl Servers {
         let home = Home::open(&config.dir)
             .map_err(|(path, source)| ServersError::Home { path, source })?;
         let identity = AgentIdentity::new(config.name.clone(), config.secret.as_ref(), home);
-        let plaintext = if config.insecure { Plaintext::Anywhere } else { Plaintext::Loopback };
-        let core = Core { identity: Arc::new(identity), plaintext, now: watch::Sender::default() };
+        let core = Core {
+            identity: Arc::new(identity),
+            plaintext: Plaintext::new(config.insecure),
+            now: watch::Sender::default(),
+        };
         let mut tasks = JoinSet::new();
         tasks.spawn(tracker::run(core.clone(), config.servers.clone()));
         let proposer = Proposer::start(core.clone(), &mut tasks);

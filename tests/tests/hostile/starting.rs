@@ -63,6 +63,8 @@ async fn a_port_in_use() {
     let (code, said) = refused(&node, &[]).await;
     assert_eq!(code, 1, "{said}");
     assert!(said.contains(&listen) && said.contains("in use"), "{said}");
+    assert!(said.contains("another address"), "{said}");
+    assert!(!node.data_dir.exists(), "a start that is refused changes nothing");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,7 +75,8 @@ async fn a_socket_in_use() {
     node.plugin_socket.clone_from(&cluster.nodes[0].plugin_socket);
     let (code, said) = refused(&node, &[]).await;
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("plugin.sock"), "{said}");
+    assert!(said.contains("plugin.sock") && said.contains("another path"), "{said}");
+    assert!(!node.data_dir.exists(), "a start that is refused changes nothing");
     cluster.nodes[0].engine().handshake().await.unwrap();
 }
 

@@ -88,7 +88,8 @@ impl Host {
     /// Installs the plugin, with these settings, and enables it.
     pub(crate) async fn install(&self, plugin: &Path, settings: &[&str]) {
         self.docker(&["plugin", "create", DRIVER, &plugin.display().to_string()]).await;
-        self.docker(&[&["plugin", "set", DRIVER, "data.source=/shared"], settings].concat()).await;
+        let mounts = ["data.source=/shared", "engine.source=/run"];
+        self.docker(&[&["plugin", "set", DRIVER], &mounts[..], settings].concat()).await;
         self.docker(&["plugin", "enable", DRIVER]).await;
     }
 
@@ -157,6 +158,13 @@ impl Host {
         let said = command.output().await.unwrap();
         let text = String::from_utf8_lossy(&said.stderr);
         serde_json::from_slice(&said.stdout).unwrap_or_else(|_| panic!("{}: {text}", self.name))
+    }
+
+    /// A file of this test, to be read by the engine's client.
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+        let path = self.dir.join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
     }
 
     /// Runs a shell command on the host.

@@ -3,6 +3,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "that is where a test reports")]
 
 #[cfg(test)]
+mod agents;
+#[cfg(test)]
 mod docker;
 #[cfg(test)]
 mod failover;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use berth_node::api::types::Address;
-use berth_tests::{GLOBAL, LOCAL, eventually_within};
+use berth_tests::{LOCAL, eventually_within};
 use serde_json::Value;
 
 use crate::host::Host;
@@ -106,9 +106,9 @@ impl Swarm {
         }
         let used = picture.global();
         let used = used.unwrap_or_else(|address| panic!("{address} is used twice: {picture:?}"));
-        picture.doubted = compare(&used, manager, GLOBAL, false).await?;
+        picture.doubted = compare(&used, manager, &self.space, false).await?;
         if expected.crashed.is_empty() && !picture.doubted.is_empty() {
-            return Err(format!("in doubt, in {GLOBAL}: {:?}", picture.doubted));
+            return Err(format!("in doubt, in {}: {:?}", self.space, picture.doubted));
         }
         for number in &up {
             let used = picture.local(*number, gateway);
@@ -227,20 +227,22 @@ impl Swarm {
             let mut left = 0;
             for (number, host) in self.hosts.iter().enumerate() {
                 let mut pools = host.pools().await?;
+                // Others' are not looked at.
+                pools.retain(|pool| pool.space == LOCAL || pool.space == self.space);
                 if !doubted.is_empty() {
-                    pools.retain(|pool| pool.space != GLOBAL);
+                    pools.retain(|pool| pool.space != self.space);
                 }
                 if crashed.contains(&number) {
                     let (held, doubtful) = host.held(LOCAL).await?;
                     left += held.len() + doubtful.len();
-                    if pools.iter().any(|pool| pool.space == GLOBAL) {
+                    if pools.iter().any(|pool| pool.space == self.space) {
                         return None;
                     }
                 } else if !pools.is_empty() {
                     return None;
                 }
                 // Addresses that outlive their pools would be shown here.
-                let (held, doubtful) = host.held(GLOBAL).await?;
+                let (held, doubtful) = host.held(&self.space).await?;
                 let known = |address: &Address| doubted.contains(&address.address);
                 if !held.is_empty() || !doubtful.iter().all(known) {
                     return None;

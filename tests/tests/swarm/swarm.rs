@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use berth_tests::eventually_within;
+use berth_tests::{GLOBAL, eventually_within};
 use tempfile::TempDir;
 
 use crate::docker::outer;
@@ -16,13 +16,21 @@ pub(crate) const SWARM_PATIENCE: Duration = Duration::from_secs(150);
 const SUBNET: &str = "198.18.77.0/24";
 /// Where Swarm's own allocator takes the ingress network from: apart from Berth's ranges.
 const INGRESS: &str = "10.200.0.0/16";
-const PORT: u16 = 7100;
+pub(crate) const PORT: u16 = 7100;
 /// Lines of each engine's log that are shown when a test fails.
 const LAST_WORDS: &str = "25";
 
 /// The Swarm. Everything it consists of is removed when it is dropped.
 pub(crate) struct Swarm {
     pub(crate) hosts: Vec<Host>,
+    /// Its space in Berth.
+    pub(crate) space: String,
+    /// What its hosts stand on, unless another Swarm has it.
+    ground: Option<Ground>,
+}
+
+/// The network that joins hosts, and where their files are.
+struct Ground {
     network: String,
     dir: TempDir,
 }
@@ -32,7 +40,7 @@ impl Swarm {
     pub(crate) async fn start() -> Self {
         let mut swarm = Self::hosts(3).await;
         swarm.install().await;
-        swarm.join().await;
+        swarm.join("manager").await;
         swarm
     }
 
@@ -41,14 +49,15 @@ impl Swarm {
         let dir = tempfile::Builder::new().prefix("berth-swarm-").tempdir().unwrap();
         let network = format!("berth-swarm-{}", std::process::id());
         outer(&["network", "create", "--subnet", SUBNET, &network]).await;
-        let mut swarm = Self { hosts: Vec::new(), network, dir };
+        let mut hosts = Vec::new();
         for number in 1..=count {
             let address = IpAddr::V4(Ipv4Addr::new(198, 18, 77, 10 + number));
-            let parent = swarm.dir.path();
-            let host = Host::start(&swarm.network, &format!("h{number}"), address, parent).await;
-            swarm.hosts.push(host);
+            let host = Host::start(&network, &format!("h{number}"), address, dir.path()).await;
+            hosts.push(host);
         }
-        let images = swarm.dir.path().join("images.tar").display().to_string();
+        let swarm = Self { hosts, space: GLOBAL.into(), ground: Some(Ground { network, dir }) };
+        let dir = swarm.ground.iter().map(|ground| ground.dir.path()).next().unwrap();
+        let images = dir.join("images.tar").display().to_string();
         outer(&["save", "--output", &images, "busybox"]).await;
         for host in &swarm.hosts {
             host.docker(&["load", "--input", &images]).await;
@@ -67,6 +76,11 @@ impl Swarm {
             plugin.display()
         );
         plugin
+    }
+
+    /// Has the hosts from this one on form a Swarm of their own, while this one lives.
+    pub(crate) fn split_off(&mut self, first: usize) -> Self {
+        Self { hosts: self.hosts.split_off(first), space: self.space.clone(), ground: None }
     }
 
     async fn install(&mut self) {
@@ -95,12 +109,13 @@ impl Swarm {
         }
     }
 
-    async fn join(&mut self) {
+    /// The first host begins the Swarm, the others join it as managers or workers.
+    pub(crate) async fn join(&mut self, role: &str) {
         let first = &self.hosts[0];
         let advertised = first.address.to_string();
         let init = ["swarm", "init", "--advertise-addr", &advertised];
         first.docker(&[&init, &["--default-addr-pool", INGRESS][..]].concat()).await;
-        let token = first.docker(&["swarm", "join-token", "--quiet", "manager"]).await;
+        let token = first.docker(&["swarm", "join-token", "--quiet", role]).await;
         for host in &self.hosts[1..] {
             let own = host.address.to_string();
             let join = ["swarm", "join", "--advertise-addr", &own, "--token", &token];
@@ -158,7 +173,14 @@ impl Drop for Swarm {
         for host in &self.hosts {
             host.remove();
         }
-        let remove = ["network", "rm", &self.network];
-        let _ = std::process::Command::new("docker").args(remove).output();
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        let remove = "docker rm --force --volumes $(docker ps --all --quiet --filter network=$0)
+            docker network rm $0";
+        let mut shell = std::process::Command::new("sh");
+        let _ = shell.args(["-c", remove, &self.network]).output();
     }
 }

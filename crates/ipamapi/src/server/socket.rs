@@ -52,14 +52,16 @@ pub enum BindError {
     },
 }
 
-/// A listening socket and its file.
-pub(crate) struct PluginSocket {
+/// A listening socket and its file, which goes with it.
+pub struct PluginSocket {
     pub(crate) listener: UnixListener,
     file: SocketFile,
 }
 
 impl PluginSocket {
-    pub(crate) async fn bind(path: &Path, mode: u32) -> Result<Self, BindError> {
+    /// Opens it with a file mode: makes its directory, and replaces a socket that nobody serves any
+    /// more.
+    pub async fn bind(path: &Path, mode: u32) -> Result<Self, BindError> {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)
                 .map_err(|source| BindError::CreateDirectory { path: path.to_owned(), source })?;

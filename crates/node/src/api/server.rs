@@ -1,7 +1,6 @@
 //! Serves the API on its socket, within limits.
 
 use std::future::Future;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +14,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::Api;
 use super::socket::Socket;
-use super::{Api, SocketError};
 
 /// Connections at a time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 256;
@@ -37,9 +36,9 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// Opens the socket.
-    pub async fn bind(path: &Path, api: Api) -> Result<Self, SocketError> {
-        Ok(Self { socket: Socket::bind(path).await?, router: api.router() })
+    /// The API on a socket; who connected before has waited.
+    pub fn on(socket: Socket, api: Api) -> Self {
+        Self { socket, router: api.router() }
     }
 
     /// Serves until `shutdown` is ready; then finishes what is under way, and removes the socket.

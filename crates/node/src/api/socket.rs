@@ -41,14 +41,15 @@ pub enum SocketError {
 }
 
 /// A listening socket. Its file goes with it, unless another process has replaced it.
-pub(super) struct Socket {
+pub struct Socket {
     pub(super) listener: UnixListener,
     path: PathBuf,
     inode: (u64, u64),
 }
 
 impl Socket {
-    pub(super) async fn bind(path: &Path) -> Result<Self, SocketError> {
+    /// Opens it: makes its directory, and replaces a socket that nobody serves any more.
+    pub async fn bind(path: &Path) -> Result<Self, SocketError> {
         let failed =
             |operation| move |source| SocketError::Io { operation, path: path.to_owned(), source };
         if let Some(directory) = path.parent() {

@@ -6,7 +6,7 @@ use berth_allocator::{PoolId, SpaceName};
 use comfy_table::Cell;
 
 use super::client::ApiClient;
-use super::output::{show, show_all};
+use super::output::{note, show, show_all, tell_staleness};
 use super::table::{cell, state, table};
 use super::{Failure, Reading, time};
 use crate::api::types::{Address, Claim, Listing};
@@ -70,8 +70,22 @@ pub(super) async fn find(
     address: IpAddr,
     reading: Reading,
 ) -> Result<Vec<Address>, Failure> {
-    let filter = ("address", Some(address.to_string()));
-    let listing: Listing<Address> = api.get(&reading.query("/v1/addresses", &[filter])).await?;
+    let filter = || ("address", Some(address.to_string()));
+    let everywhere = reading.query("/v1/addresses", &[filter()]);
+    let here = reading.query("/v1/addresses", &[filter(), ("scope", Some("local".to_owned()))]);
+    let listing: Listing<Address> = match api.get(&everywhere).await {
+        // What this host holds itself can be told without the cluster.
+        Err(failure) if failure.is_unavailable() => {
+            let listing: Listing<Address> = api.get(&here).await?;
+            if listing.items.is_empty() {
+                return Err(failure);
+            }
+            note(&format!("of this host's own space only: {failure}"));
+            listing
+        }
+        listing => listing?,
+    };
+    listing.read.iter().for_each(tell_staleness);
     if listing.items.is_empty() {
         let text = format!("{address} is in no pool: `berth pool ls` shows them all");
         return Err(Failure::new(Code::NotInAnyPool, text));

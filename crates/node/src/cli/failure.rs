@@ -40,6 +40,11 @@ impl Failure {
         Self::new(Code::CannotStart, format!("cannot start: {error}"))
     }
 
+    /// Whether there was no quorum, or no node that answers.
+    pub(super) fn is_unavailable(&self) -> bool {
+        self.exit == UNAVAILABLE
+    }
+
     /// Tells the user.
     pub(super) fn report(&self) -> ExitCode {
         // Without a standard error there is nobody to tell.

@@ -56,7 +56,8 @@ pub(super) fn show_all<T: Serialize>(
     Ok(())
 }
 
-fn tell_staleness(read: &types::Reading) {
+/// Says how old what was read is, where it may be old.
+pub(super) fn tell_staleness(read: &types::Reading) {
     if read.consistency == Consistency::Stale {
         let leader = read.leader.as_deref().unwrap_or("not known");
         let newest = match &read.as_of {

@@ -86,6 +86,7 @@ fn in_doubt(usage: &Usage) -> u128 {
 
 /// One pool.
 pub(super) async fn get(api: &ApiClient, id: &PoolId, reading: Reading) -> Result<Pool, Failure> {
+    reading.tell_staleness(api).await;
     api.get(&reading.query(&format!("/v1/pools/{id}"), &[])).await
 }
 

@@ -82,6 +82,7 @@ pub(super) async fn run(command: Command, api: ApiClient) -> Result<(), Failure>
             show_all(reading.output, &listing, summary)
         }
         Command::Show { name, reading } => {
+            reading.tell_staleness(&api).await;
             let path = reading.query(&format!("/v1/spaces/{name}"), &[]);
             let space: Space = api.get(&path).await?;
             show(reading.output, &space, details)

@@ -29,8 +29,6 @@ const SETTLING_MAX: usize = 1_024;
 /// How long one attempt to settle a command may take, and the pause after it.
 const SETTLE_ATTEMPT: Duration = Duration::from_secs(10);
 const SETTLE_PAUSE: Duration = Duration::from_secs(1);
-/// How often it is tried: for about an hour.
-const SETTLE_ATTEMPTS: usize = 330;
 
 /// One half of the driver.
 pub(super) struct Half {
@@ -156,7 +154,7 @@ impl Half {
         let tickets = self.sender.resume(numbered);
         let mut unwanted = Vec::new();
         for (ticket, Open { number, fate, .. }) in tickets.into_iter().zip(open) {
-            let release = match self.outcome(&ticket, usize::MAX).await {
+            let release = match self.outcome(&ticket).await {
                 Some(response) => self.settled(&ticket.command, fate, response),
                 None => None,
             };
@@ -173,9 +171,9 @@ impl Half {
         }
     }
 
-    /// What became of a command; `None` where nothing did, or nobody knows after so many attempts.
-    async fn outcome(&self, ticket: &Ticket, attempts: usize) -> Option<Response> {
-        for _ in 0..attempts {
+    /// What became of a command, as soon as that is known; `None` where nothing did.
+    async fn outcome(&self, ticket: &Ticket) -> Option<Response> {
+        loop {
             match self.sender.run(ticket, Deadline::after(SETTLE_ATTEMPT)).await {
                 Ok(response) => return Some(response),
                 Err(SubmitError::Rejected(_) | SubmitError::Forgotten(_)) => return None,
@@ -184,7 +182,6 @@ impl Half {
                 }
             }
         }
-        None
     }
 
     /// Nothing more can be found out, or needs to be.
@@ -203,7 +200,7 @@ impl Half {
         };
         let half = Arc::clone(self);
         tokio::spawn(async move {
-            if let Some(response) = half.outcome(&ticket, SETTLE_ATTEMPTS).await
+            if let Some(response) = half.outcome(&ticket).await
                 && let Some(release) = half.settled(&ticket.command, fate, response)
             {
                 half.give_back(release).await;

@@ -43,14 +43,23 @@ pub(super) fn wanted(request: &PoolRequest) -> Result<WantedPool, IpamError> {
     })
 }
 
-/// The user's options, kept with the pool. The engine's own tell nothing about it.
-pub(super) fn labels(options: &Options) -> Result<Labels, IpamError> {
+/// The user's options, kept with the pool to be shown. The engine's own tell nothing about it, and
+/// what is too long to be kept is no reason to refuse a network.
+pub(super) fn labels(options: &Options) -> Labels {
     let own = |key: &str| key.starts_with("com.docker.network.") || key == "RequestAddressType";
     let mut labels = BTreeMap::new();
     for (key, value) in options.iter().filter(|(key, _)| !own(key)) {
-        labels.insert(Text::new(key).map_err(bad)?, Text::new(value).map_err(bad)?);
+        match (Text::new(key), Text::new(value)) {
+            (Ok(key), Ok(value)) => {
+                labels.insert(key, value);
+            }
+            _ => tracing::warn!(key, "an option of a network is too long to be shown"),
+        }
     }
-    Labels::new(labels).map_err(bad)
+    Labels::new(labels).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the options of a network are not shown");
+        Labels::default()
+    })
 }
 
 /// The pool that an engine's id names.

@@ -20,7 +20,7 @@ use crate::reads::ReadIndexes;
 use crate::rocks::{RaftLog, StoreError};
 use crate::secret::Proof;
 use crate::snapshot::{SnapshotError, SnapshotStore};
-use crate::transport::{Identity, Links, Server};
+use crate::transport::{Identity, Links, PeerListener, Server};
 use crate::{Clock, Config, Fatal};
 
 /// A node could not start. Nothing was changed, beyond what an earlier start left.
@@ -38,8 +38,11 @@ pub enum StartError {
     /// The snapshots.
     #[error(transparent)]
     Snapshot(SnapshotError),
-    /// The address for peers.
-    #[error("cannot listen on {address} for peers")]
+    /// The address for nodes and agents.
+    #[error(
+        "cannot listen on {address} for nodes and agents: stop what listens there, or choose \
+         another address"
+    )]
     Listen {
         /// The address.
         address: String,
@@ -57,7 +60,19 @@ pub enum StartError {
     },
 }
 
+/// Opens the port first, so that nothing is changed when that cannot be.
 pub(super) async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Replica, StartError> {
+    let listener = PeerListener::bind(&config.listen, config.insecure).await;
+    let refused = |source| StartError::Listen { address: config.listen.clone(), source };
+    let listener = listener.map_err(refused)?;
+    start_on(listener, config, clock).await
+}
+
+pub(super) async fn start_on(
+    listener: PeerListener,
+    config: Config,
+    clock: Arc<dyn Clock>,
+) -> Result<Replica, StartError> {
     config.check().map_err(StartError::Config)?;
     let invalid = |error| StartError::Config(ConfigError::Members(error));
     let cluster = Cluster::new(&config.cluster, &config.members).map_err(invalid)?;
@@ -86,9 +101,7 @@ pub(super) async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Repli
     let tuning = &config.tuning;
     let nodes = cluster.nodes.clone();
     let links = Links::new(identity, nodes, config.insecure, tuning.connect_timeout, &fatal);
-    let server = Server::bind(links.clone(), &config.listen)
-        .await
-        .map_err(|source| StartError::Listen { address: config.listen.clone(), source })?;
+    let server = Server::new(listener, links.clone());
     let network = NetworkFactory {
         links: links.clone(),
         append_timeout: tuning.append_timeout,

@@ -33,17 +33,13 @@ impl Links {
         fatal: &Fatal,
     ) -> Self {
         let fatal = fatal.clone();
-        let plaintext = if insecure { Plaintext::Anywhere } else { Plaintext::Loopback };
+        let plaintext = Plaintext::new(insecure);
         let open = Mutex::new(BTreeMap::new());
         Self(Arc::new(Shared { identity, configured, plaintext, connect_timeout, fatal, open }))
     }
 
     pub(crate) fn identity(&self) -> &Identity {
         &self.0.identity
-    }
-
-    pub(super) fn plaintext(&self) -> Plaintext {
-        self.0.plaintext
     }
 
     pub(super) fn connect_timeout(&self) -> Duration {

@@ -16,7 +16,7 @@ use super::greeting::Lane;
 use super::handshake::Caller;
 use super::link::chain;
 use super::message::{Request, Response};
-use super::stream::PeerStream;
+use super::stream::{PeerStream, Plaintext};
 use super::{Links, handshake};
 use crate::NodeName;
 use crate::raft::VoteRecord;
@@ -59,17 +59,25 @@ pub(crate) trait Handle: Send + Sync + 'static {
     ) -> impl Future<Output = Response> + Send;
 }
 
-/// A listening socket.
+/// A port that is open for nodes and agents.
+pub struct PeerListener(TcpListener);
+
+impl PeerListener {
+    /// Opens `host:port`; in plaintext beyond loopback only if that is wanted (`insecure`).
+    pub async fn bind(listen: &str, insecure: bool) -> io::Result<Self> {
+        Plaintext::new(insecure).listen(listen).await.map(Self)
+    }
+}
+
+/// Answers on a port.
 pub(crate) struct Server {
     listener: TcpListener,
     links: Links,
 }
 
 impl Server {
-    /// Opens the socket.
-    pub(crate) async fn bind(links: Links, listen: &str) -> io::Result<Self> {
-        let listener = links.plaintext().listen(listen).await?;
-        Ok(Self { listener, links })
+    pub(crate) fn new(PeerListener(listener): PeerListener, links: Links) -> Self {
+        Self { listener, links }
     }
 
     /// Serves until it is dropped; its connections end with it.

@@ -25,6 +25,11 @@ pub(crate) enum Plaintext {
 }
 
 impl Plaintext {
+    /// Where it may be spoken if more than loopback is wanted.
+    pub(crate) fn new(insecure: bool) -> Self {
+        if insecure { Self::Anywhere } else { Self::Loopback }
+    }
+
     fn check(self, address: SocketAddr) -> io::Result<()> {
         if self == Self::Anywhere || address.ip().to_canonical().is_loopback() {
             return Ok(());
