@@ -86,6 +86,13 @@ impl State {
 
     fn execute(&mut self, client: ClientNumber, command: &Command) -> Outcome {
         self.revision = self.revision.next();
+        let before = self.bytes_about(command);
+        let outcome = self.carry_out(client, command);
+        self.bytes = self.bytes - before + self.bytes_about(command);
+        outcome
+    }
+
+    fn carry_out(&mut self, client: ClientNumber, command: &Command) -> Outcome {
         match command {
             Command::Register(_) => Err(Rejection::Misplaced { what: "Register".to_string() }),
             Command::Renew(renew) => self.renew(client, renew),

@@ -115,6 +115,31 @@ pub enum Command {
     Batch(#[serde(deserialize_with = "single::commands")] Vec<Command>),
 }
 
+impl Command {
+    /// The space that it may change the content of, if it is about one.
+    pub(crate) fn space(&self) -> Option<&SpaceName> {
+        match self {
+            Self::CreateSpace { name, .. }
+            | Self::UpdateSpace { name, .. }
+            | Self::DeleteSpace { name } => Some(name),
+            Self::OpenSession(open) => Some(&open.space),
+            Self::RequestPool(request) => Some(&request.space),
+            Self::ReleasePool(release) => Some(&release.pool.space),
+            Self::RequestAddress(request) => Some(&request.pool.space),
+            Self::ReleaseAddress(release) => Some(&release.pool.space),
+            Self::Reserve(reserve) => Some(&reserve.space),
+            Self::Unreserve { space, .. } => Some(space),
+            Self::FreeSuspect(free) => Some(&free.pool.space),
+            Self::ClearBehind { pool } => Some(&pool.space),
+            Self::Register(_)
+            | Self::Renew(_)
+            | Self::ForgetHost { .. }
+            | Self::DeclareBehind
+            | Self::Batch(_) => None,
+        }
+    }
+}
+
 /// Begins a client's incarnation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Register {

@@ -31,6 +31,7 @@ impl State {
     /// Checks every invariant. Costs as much as the state is large.
     pub fn check(&self) -> Check {
         clients_are_of_the_past(self)?;
+        bytes_are_counted(self)?;
         self.spaces.values().try_for_each(|space| {
             settings_hold(space)?;
             sessions_are_true(self, space)?;
@@ -151,6 +152,18 @@ fn clients_are_of_the_past(state: &State) -> Check {
     }
     let invariant = "A8 ids of the past";
     Err(Violation { invariant, space: "all spaces".to_string(), what: state.revision.to_string() })
+}
+
+/// What the state takes is known exactly, without a look at all of it.
+fn bytes_are_counted(state: &State) -> Check {
+    if let Some(space) = state.spaces.values().find(|space| space.bytes != space.counted()) {
+        return broken("bytes are counted", space, space.bytes);
+    }
+    if state.bytes == state.spaces.values().map(|space| space.bytes).sum::<u64>() {
+        return Ok(());
+    }
+    let (invariant, space) = ("bytes are counted", "all spaces".to_string());
+    Err(Violation { invariant, space, what: state.bytes.to_string() })
 }
 
 fn settings_hold(space: &Space) -> Check {

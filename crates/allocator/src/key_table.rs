@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 
 use crate::limits::KEYS_PER_PREFIX_MAX;
 use crate::names::Text;
+use crate::size;
 
 /// Keys and the offsets they had last. An offset is remembered for one key, the latest, so that
 /// keys which never come again do not pile up.
@@ -11,6 +12,7 @@ use crate::names::Text;
 pub(crate) struct KeyTable {
     offsets: BTreeMap<Text, u128>,
     keys: BTreeMap<u128, Text>,
+    bytes: u64,
 }
 
 impl KeyTable {
@@ -28,14 +30,21 @@ impl KeyTable {
 
     /// Remembers the offset for the key, instead of what both had before.
     pub(crate) fn insert(&mut self, key: &Text, offset: u128) {
-        if let Some(before) = self.offsets.insert(key.clone(), offset) {
-            self.keys.remove(&before);
+        match self.offsets.insert(key.clone(), offset) {
+            Some(before) => drop(self.keys.remove(&before)),
+            None => self.bytes += size::key(key),
         }
         if let Some(before) = self.keys.insert(offset, key.clone())
             && before != *key
         {
             self.offsets.remove(&before);
+            self.bytes -= size::key(&before);
         }
+    }
+
+    /// What it takes in a snapshot, at most.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Keys and offsets, in order of the keys.

@@ -31,6 +31,7 @@ mod range_set;
 mod rejection;
 mod session;
 mod settings;
+mod size;
 mod snapshot;
 mod space;
 mod state;

@@ -19,6 +19,10 @@ pub const POOLS_PER_PREFIX_MAX: usize = 1_024;
 pub const HOLDERS_PER_POOL_MAX: usize = 10_000;
 /// Addresses of one prefix that are claimed or cooling: a full IPv4 /8.
 pub const CLAIMS_PER_PREFIX_MAX: u64 = 1 << 24;
+/// Addresses, pools, keys and reservations of all spaces together, in bytes that they take in a
+/// snapshot at most: 2 GiB, a full IPv4 /8 of containers with MAC addresses. An adoption may tell more
+/// of an owner, and is never refused.
+pub const STATE_BYTES_MAX: u64 = 2 << 30;
 /// Reservations in a space.
 pub const RESERVATIONS_PER_SPACE_MAX: usize = 10_000;
 /// Prefixes that one automatic request may exclude.

@@ -275,6 +275,8 @@ pub enum Limit {
     Batch,
     #[error("milliseconds of an identity lease")]
     Lease,
+    #[error("bytes of addresses, pools, keys and reservations in all spaces")]
+    State,
 }
 
 impl Limit {
@@ -293,6 +295,7 @@ impl Limit {
             Self::UnheardAnswers => limits::WINDOW_MAX as u64,
             Self::Batch => limits::BATCH_MAX as u64,
             Self::Lease => limits::LEASE_MS_MAX,
+            Self::State => limits::STATE_BYTES_MAX,
         }
     }
 }

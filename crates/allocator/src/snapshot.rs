@@ -53,8 +53,10 @@ struct SetPart {
 impl Record for Snapshot {
     const KIND: Kind = Kind::State;
     const VERSION: u8 = 1;
-    /// 1 GiB: about ten million addresses with owners.
-    const LIMIT: usize = 1 << 30;
+    /// 3 GiB: [`STATE_BYTES_MAX`](crate::limits::STATE_BYTES_MAX), and 1 GiB for what other limits
+    /// hold small: sessions (400 MB where all hosts have one in all spaces), clients, settings
+    /// (10 MB together), and the answers that clients have not heard.
+    const LIMIT: usize = 3 << 30;
 }
 
 /// A snapshot that is no state.
@@ -97,6 +99,7 @@ impl State {
         }
         for part in spaces {
             let space = part.restore()?;
+            state.bytes += space.bytes;
             let twice = state.spaces.insert(space.name.clone(), space);
             once("a space", twice.is_none())?;
         }
@@ -138,6 +141,7 @@ impl SpacePart {
         for prefix in prefixes {
             space.recompute_taken(prefix, 0..=prefix.last_offset());
         }
+        space.bytes = space.counted();
         Ok(space)
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Space {
     pub(crate) named: BTreeMap<(PoolName, Family), Prefix>,
     /// Numbers of all addresses in pools: derived from `sets`.
     pub(crate) covered: BTreeMap<Family, RangeSet>,
+    /// What `sets` and `reservations` take in a snapshot, at most: derived from them.
+    pub(crate) bytes: u64,
 }
 
 /// Who claims, as far as rules go: one host of a shared space; all hosts together in any other.
@@ -51,6 +53,7 @@ impl Space {
             latest: BTreeMap::new(),
             named: BTreeMap::new(),
             covered: [Family::V4, Family::V6].map(|family| (family, RangeSet::default())).into(),
+            bytes: 0,
         }
     }
 

@@ -5,12 +5,13 @@ use alloc::vec::Vec;
 
 use crate::address_set::AddressSet;
 use crate::claim::ClientNumber;
+use crate::limits::STATE_BYTES_MAX;
 use crate::names::{ClientName, SpaceName};
 use crate::pool::Pool;
 use crate::session::Client;
 use crate::settings::Sharing;
 use crate::space::Space;
-use crate::{PoolId, Rejection, Revision, Timestamp};
+use crate::{Limit, PoolId, Rejection, Revision, Timestamp};
 
 /// Everything that replicas agree on. A clone shares its bulk with the original, until one of them
 /// changes it.
@@ -22,6 +23,8 @@ pub struct State {
     /// By number; never removed, since claims name them.
     pub(crate) clients: Vec<Client>,
     pub(crate) client_numbers: BTreeMap<ClientName, ClientNumber>,
+    /// What all spaces take in a snapshot, at most: derived from them.
+    pub(crate) bytes: u64,
 }
 
 /// Names listed in "cannot find address space".
@@ -41,6 +44,11 @@ impl State {
     /// The cluster's time as of the last batch.
     pub const fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Refuses what would let a full state grow, so that a snapshot of it can always be written.
+    pub(crate) fn check_room(&self) -> Result<(), Rejection> {
+        if self.bytes >= STATE_BYTES_MAX { Err(Rejection::Limit(Limit::State)) } else { Ok(()) }
     }
 
     pub(crate) fn space_or_refuse(&self, name: &SpaceName) -> Result<&Space, Rejection> {

@@ -8,8 +8,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::{DecodeError, EncodeError};
 
-/// No record of any kind is longer: 1 GiB.
-const LENGTH_MAX: usize = 1 << 30;
+/// No record of any kind is longer: 3 GiB. Decoding counts each integer at its longest.
+const LENGTH_MAX: usize = 3 << 30;
 const HEADER: usize = 2;
 const CHECKSUM: usize = 4;
 

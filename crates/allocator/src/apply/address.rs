@@ -49,6 +49,9 @@ impl State {
             Some(address) => self.decide_explicit(&claiming, address)?,
             None => claiming.decide_dynamic()?,
         };
+        if decision.how != Grant::Adopted {
+            self.check_room()?;
+        }
         let full = claiming.set.claims.len() + claiming.set.cooling.len();
         if decision.how == Grant::New && full >= CLAIMS_PER_PREFIX_MAX {
             return Err(Rejection::Limit(Limit::ClaimsPerPrefix));
@@ -135,7 +138,9 @@ impl State {
             set.cursor = Some(offset);
         }
         if let Some(key) = &request.key {
+            let before = set.keys.bytes();
             set.keys.insert(key, offset);
+            space.bytes = space.bytes - before + set.keys.bytes();
         }
         let pool = set.pools.get_mut(sub_pool).expect("the request was decided in it");
         let more = |owner| Box::new(More { owner: Some(owner), sharers: alloc::vec![] });

@@ -12,6 +12,7 @@ use crate::limits::{
 use crate::names::PoolName;
 use crate::pool::{Holding, Pool};
 use crate::settings::Sharing;
+use crate::size::HOLDING;
 use crate::space::Space;
 use crate::{
     ClaimId, Grant, Limit, Overlap, PoolGrant, PoolId, Prefix, Rejection, RequestPool, Response,
@@ -55,6 +56,9 @@ impl State {
             return Ok(claim_known(space, prefix, sub_pool, &claiming, how));
         }
         let yielding = self.make_room(space, prefix, sub_pool, &claiming)?;
+        if yielding.is_empty() {
+            self.check_room()?;
+        }
         let space = self.space_mut(&request.space)?;
         for prefix in yielding {
             space.remove_set(prefix);
@@ -79,7 +83,7 @@ impl State {
             None if pool.holders.len() >= HOLDERS_PER_POOL_MAX => {
                 Err(Rejection::Limit(Limit::HoldersPerPool))
             }
-            None => Ok(Grant::Joined),
+            None => self.check_room().map(|()| Grant::Joined),
         }
     }
 
@@ -185,6 +189,7 @@ fn claim_known(
         pool.behind &= shared;
     } else {
         let at = pool.holders.partition_point(|h| h.client < claiming.client);
+        space.bytes += HOLDING;
         pool.holders.insert(at, claiming.holding());
     }
     grant(space, prefix, sub_pool, claiming, how)
@@ -216,6 +221,7 @@ fn create(
         since: claiming.now,
         behind: false,
     };
+    space.bytes += pool.bytes();
     set.pools.insert(sub_pool, pool);
     grant(space, prefix, sub_pool, claiming, Grant::New)
 }

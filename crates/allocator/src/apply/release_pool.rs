@@ -82,7 +82,10 @@ pub(super) fn drop_holding(space: &mut Space, id: &PoolId, client: ClientNumber,
     let prefix = id.prefix;
     let Some(set) = space.sets.get_mut(&prefix) else { return };
     let Some(pool) = set.pools.get_mut(&id.sub_pool) else { return };
+    let before = pool.bytes();
     pool.holders.retain(|holding| holding.claim != claim);
+    let left = if pool.holders.is_empty() { 0 } else { pool.bytes() };
+    space.bytes -= before - left;
     let number = pool.number;
     if pool.holders.is_empty() {
         if let Some(name) = pool.name.take() {

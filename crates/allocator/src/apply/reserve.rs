@@ -13,6 +13,7 @@ use crate::{Family, Limit, Prefix, Rejection, Reserve, Response, State};
 impl State {
     pub(super) fn reserve(&mut self, reserve: &Reserve) -> Outcome {
         let &Reserve { first, last, common, .. } = reserve;
+        let room = self.check_room();
         let space = self.space_mut(&reserve.space)?;
         if Family::of(first) != Family::of(last) || number(first) > number(last) {
             return Err(Rejection::InvalidRange { first, last });
@@ -27,7 +28,9 @@ impl State {
         {
             return Err(Rejection::ReservationOverlaps { first: other.first });
         }
+        room?;
         let reservation = Reservation { first, last, note: reserve.note.clone(), common };
+        space.bytes += reservation.bytes();
         space.reservations.insert(first, reservation.clone());
         refresh(space, &reservation);
         Ok(Response::Done)
@@ -37,6 +40,7 @@ impl State {
         let space = self.space_mut(space)?;
         match space.reservations.remove(&first) {
             Some(reservation) => {
+                space.bytes -= reservation.bytes();
                 refresh(space, &reservation);
                 Ok(Response::Done)
             }

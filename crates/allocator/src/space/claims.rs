@@ -11,6 +11,7 @@ impl Space {
     pub(crate) fn claim(&mut self, prefix: Prefix, offset: u128, claim: Claim) {
         self.end_cooling(prefix, prefix.address(offset));
         if let Some(set) = self.sets.get_mut(&prefix) {
+            self.bytes += claim.bytes();
             set.claims.insert(offset, claim);
             self.occupy(prefix, offset);
         }
@@ -28,8 +29,10 @@ impl Space {
             first.more.as_mut().and_then(|more| more.sharers.iter_mut().find(|c| own(c)))
         };
         if let Some(before) = before {
+            let old = before.bytes();
             let more = merged(before.more.take(), claim.more);
             *before = Claim { since: before.since, more, ..claim };
+            self.bytes = self.bytes - old + before.bytes();
         }
     }
 
@@ -37,6 +40,7 @@ impl Space {
     pub(crate) fn join(&mut self, prefix: Prefix, offset: u128, claim: Claim) {
         let Some(set) = self.sets.get_mut(&prefix) else { return };
         if let Some(first) = set.claims.get_mut(offset) {
+            self.bytes += claim.bytes();
             first.more.get_or_insert_default().sharers.push(claim);
         }
     }
@@ -53,7 +57,8 @@ impl Space {
         let Some(mut first) = set.claims.remove(offset) else { return };
         let mut sharers = first.take_sharers();
         sharers.insert(0, first);
-        sharers.retain(|claim| claim.id != id);
+        let ended = sharers.extract_if(.., |claim| claim.id == id);
+        self.bytes -= ended.map(|claim| claim.bytes()).sum::<u64>();
         for pool in set.pools.values_mut().filter(|pool| pool.gateway == Some(offset)) {
             let gateway =
                 |claim: &Claim| claim.kind == AddressKind::Gateway && claim.pool == pool.number;
@@ -61,7 +66,10 @@ impl Space {
         }
         if sharers.is_empty() {
             match cooling {
-                Some(entry) => set.cooling.insert(offset, entry),
+                Some(entry) => {
+                    self.bytes += entry.bytes();
+                    set.cooling.insert(offset, entry);
+                }
                 None => self.vacate(prefix, offset),
             }
             return;

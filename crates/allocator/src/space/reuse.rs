@@ -18,7 +18,7 @@ impl Space {
             while let Some(set) = self.sets.get_mut(&prefix)
                 && let Some(offset) = set.cooling.cooled(now, delay)
             {
-                set.cooling.remove(offset);
+                self.bytes -= set.cooling.remove(offset).map_or(0, |entry| entry.bytes());
                 self.vacate(prefix, offset);
             }
         }
@@ -39,7 +39,7 @@ impl Space {
         for prefix in set.related.clone().into_iter().chain([prefix]) {
             if let (Some(set), Some(offset)) = (self.sets.get_mut(&prefix), prefix.offset(address))
             {
-                set.cooling.remove(offset);
+                self.bytes -= set.cooling.remove(offset).map_or(0, |entry| entry.bytes());
             }
         }
     }

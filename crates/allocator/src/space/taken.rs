@@ -9,6 +9,7 @@ use crate::address_set::{AddressSet, edges};
 use crate::prefix::number;
 use crate::range_set::RangeSet;
 use crate::settings::Reservation;
+use crate::size::SET;
 use crate::{Family, Prefix};
 
 impl Space {
@@ -24,6 +25,7 @@ impl Space {
         let mut set = AddressSet::new(prefix);
         set.related = related;
         self.sets.insert(prefix, set);
+        self.bytes += SET;
         self.recompute_taken(prefix, 0..=prefix.last_offset());
         let covered = self.covered.entry(prefix.family()).or_default();
         covered.insert(prefix.first(), prefix.last());
@@ -32,6 +34,7 @@ impl Space {
     /// Removes the set of `prefix` with all its claims.
     pub(crate) fn remove_set(&mut self, prefix: Prefix) {
         let Some(removed) = self.sets.remove(&prefix) else { return };
+        self.bytes -= removed.bytes();
         let covered = self.covered.entry(prefix.family()).or_default();
         covered.remove(prefix.first(), prefix.last());
         for other in &removed.related {

@@ -1,7 +1,7 @@
 //! Every limit is an error that names it, and the one below it is none.
 //!
-//! Two cannot be reached in a test: a pool has as many holders as there are clients at most, and a
-//! prefix with 2^24 claims takes gigabytes.
+//! Three cannot be reached in a test: a pool has as many holders as there are clients at most, and a
+//! prefix with 2^24 claims takes gigabytes, as does a full state (whose sum is tried beside the code).
 
 use std::collections::BTreeMap;
 

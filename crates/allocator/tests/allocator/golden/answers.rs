@@ -72,6 +72,7 @@ fn limits() -> impl Iterator<Item = Rejection> {
         Limit::UnheardAnswers,
         Limit::Batch,
         Limit::Lease,
+        Limit::State,
     ]
     .map(Rejection::Limit)
     .into_iter()
