@@ -133,7 +133,7 @@ impl Worker {
         let file = match snapshotting.await {
             Ok(Ok(file)) => file,
             Ok(Err(error)) => {
-                fatal.raise("writing a snapshot", &error);
+                error.raise(&fatal, "writing a snapshot");
                 return;
             }
             Err(error) => {

@@ -30,7 +30,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
         });
         let written = writing.await.map_err(io::Error::other)?;
         let snapshot = written
-            .map_err(|error| io::Error::other(self.fatal.raise("writing a snapshot", &error)))?;
+            .map_err(|error| io::Error::other(error.raise(&self.fatal, "writing a snapshot")))?;
         Ok(Snapshot { meta, snapshot })
     }
 }

@@ -102,7 +102,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let installing = tokio::task::spawn_blocking(move || snapshots.install(snapshot));
         let installed = installing.await.map_err(io::Error::other)?;
         let state = installed
-            .map_err(|error| io::Error::other(self.fatal.raise("installing a snapshot", &error)))?;
+            .map_err(|error| io::Error::other(error.raise(&self.fatal, "installing a snapshot")))?;
         let (last, membership) = (meta.last_log_id, meta.last_membership.clone());
         self.applied.replace(Point { state, last, membership });
         Ok(())

@@ -213,12 +213,12 @@ impl Writer {
         self.store
             .db()
             .write_opt(batch, &how)
-            .map_err(|error| self.fatal.raise("writing the log", &error))?;
+            .map_err(|error| self.fatal.raise_write("writing the log", &error))?;
         if synced {
             self.round = round;
             self.witness
                 .write(round)
-                .map_err(|error| self.fatal.raise("counting synced writes", &error))?;
+                .map_err(|error| self.fatal.raise_write("counting synced writes", &error))?;
         }
         Ok(())
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use berth_allocator::RestoreError;
 use berth_codec::{DecodeError, EncodeError};
 
-use crate::ClusterId;
+use crate::fatal::FatalError;
+use crate::{ClusterId, Fatal};
 
 /// A snapshot could not be written, read or installed.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +87,17 @@ pub enum SnapshotError {
         /// What a snapshot must reach.
         needed: u64,
     },
+}
+
+impl SnapshotError {
+    /// Latches it as the end of the node. What is on disk is in doubt only where the file system
+    /// refused.
+    pub(crate) fn raise(&self, fatal: &Fatal, operation: &'static str) -> FatalError {
+        match self {
+            Self::Io { source, .. } => fatal.raise_write(operation, &format!("{self}: {source}")),
+            _ => fatal.raise(operation, self),
+        }
+    }
 }
 
 impl From<SnapshotError> for std::io::Error {
