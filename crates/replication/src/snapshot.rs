@@ -8,6 +8,8 @@ mod error;
 mod file;
 mod incoming;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use error::SnapshotError;
 pub(crate) use file::{Header, SnapshotFile};
