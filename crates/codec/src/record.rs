@@ -16,6 +16,16 @@ const CHECKSUM: usize = 4;
 const FORMAT: Configuration<LittleEndian, Varint, Limit<LENGTH_MAX>> =
     bincode::config::standard().with_limit::<LENGTH_MAX>();
 
+/// Bytes of a short body: 1 MiB.
+const SHORT_MAX: usize = 1 << 20;
+/// What decoding may count in a short body. One byte counts as 16 at most, where it is an integer of
+/// 128 bits; a text whose length says more than this is none.
+const SHORT_COUNT_MAX: usize = 16 * SHORT_MAX;
+
+/// As `FORMAT`, so that a short hostile body claims little memory.
+const SHORT: Configuration<LittleEndian, Varint, Limit<SHORT_COUNT_MAX>> =
+    bincode::config::standard().with_limit::<SHORT_COUNT_MAX>();
+
 /// What a record holds. The numbers are on disk and on the wire: never reuse one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -116,8 +126,12 @@ pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, DecodeError> {
 
 /// Decodes the body of a record: for [`Record::upgrade`], which reads older bodies.
 pub fn decode_body<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, DecodeError> {
-    let (value, used) = bincode::serde::decode_from_slice(body, FORMAT)
-        .map_err(|source| DecodeError::Format { kind, source })?;
+    let decoded = if body.len() <= SHORT_MAX {
+        bincode::serde::decode_from_slice(body, SHORT)
+    } else {
+        bincode::serde::decode_from_slice(body, FORMAT)
+    };
+    let (value, used) = decoded.map_err(|source| DecodeError::Format { kind, source })?;
     match body.len() - used {
         0 => Ok(value),
         extra => Err(DecodeError::Trailing { kind, extra }),
