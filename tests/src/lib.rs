@@ -10,6 +10,7 @@ mod engine;
 mod history;
 mod load;
 mod node;
+mod not_run;
 mod ports;
 mod raw;
 
@@ -22,6 +23,7 @@ pub use engine::Engine;
 pub use history::{History, Hold};
 pub use load::Load;
 pub use node::{Node, binary};
+pub use not_run::is_root;
 pub use ports::free_ports;
 pub use raw::{RawConnection, request};
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use berth_tests::{Cluster, GLOBAL, Load, PATIENCE, eventually};
+use berth_tests::{Cluster, GLOBAL, Load, PATIENCE, eventually, is_root};
 use ipamapi::PoolId;
 use tokio::time::{Instant, sleep};
 
@@ -13,14 +13,6 @@ use tokio::time::{Instant, sleep};
 const DISK: &str = "size=64m";
 /// How long clients work before the disk fails, and afterwards.
 const WORK: Duration = Duration::from_secs(1);
-
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        println!("not run: only root may mount a small disk, or make the syncs of a process fail");
-    }
-    root
-}
 
 fn run(program: &str, arguments: &[&str]) {
     let status = Command::new(program).args(arguments).status();
@@ -114,7 +106,7 @@ async fn comes_back(cluster: &mut Cluster, pool: &PoolId, load: Load) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_stops_one_node_only() {
-    if !is_root() {
+    if !is_root("only root may mount a small disk") {
         return;
     }
     let mut cluster = Cluster::new(3);
@@ -130,7 +122,7 @@ async fn a_full_disk_stops_one_node_only() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_sync_stops_one_node_only() {
-    if !is_root() {
+    if !is_root("only root may make the syncs of a process fail") {
         return;
     }
     let mut cluster = Cluster::start(3).await;

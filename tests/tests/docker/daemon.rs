@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use berth_tests::{PATIENCE, eventually};
+use berth_tests::{PATIENCE, eventually, is_root};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -26,13 +26,10 @@ const INSIDE_SCRIPT: &str = "
     umount --lazy /mnt
     exec \"$@\"";
 
-/// Whether an engine can be started; says so if not.
+/// Whether an engine can be started; a test returns if not.
+#[track_caller]
 pub(crate) fn may_start() -> bool {
-    let may = rustix::process::geteuid().is_root();
-    if !may {
-        println!("not run: only root may start an engine");
-    }
-    may
+    is_root("only root may start an engine")
 }
 
 /// The engine and the driver that it knows. Ends with everything it made when it is dropped.
