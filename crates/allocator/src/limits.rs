@@ -1,11 +1,12 @@
 //! Every limit of the allocator, in one place. Reaching one is a [`Rejection`](crate::Rejection),
 //! never a panic and never a silent cut.
 
-/// Bytes in the name of a space, pool or client, and in a key.
+/// Bytes in the name of a space, pool or client.
 pub const NAME_BYTES_MAX: usize = 128;
-/// Labels on a pool or an owner.
+/// Labels on a pool, or on the owner of an address.
 pub const LABELS_MAX: usize = 64;
-/// Bytes in the key or value of a label, and in a note.
+/// Bytes in any other text: the key or value of a label, a note, a key by which an address is found
+/// again, an owner's name or MAC address.
 pub const TEXT_BYTES_MAX: usize = 256;
 /// Spaces in a cluster.
 pub const SPACES_MAX: usize = 1_024;
@@ -20,8 +21,8 @@ pub const HOLDERS_PER_POOL_MAX: usize = 10_000;
 /// Addresses of one prefix that are claimed or cooling: a full IPv4 /8.
 pub const CLAIMS_PER_PREFIX_MAX: u64 = 1 << 24;
 /// Addresses, pools, keys and reservations of all spaces together, in bytes that they take in a
-/// snapshot at most: 2 GiB, a full IPv4 /8 of containers with MAC addresses. An adoption may tell more
-/// of an owner, and is never refused.
+/// snapshot at most: 2 GiB, a full IPv4 /8 of containers with MAC addresses. An adoption is never
+/// refused, though it may tell more of an owner.
 pub const STATE_BYTES_MAX: u64 = 2 << 30;
 /// Reservations in a space.
 pub const RESERVATIONS_PER_SPACE_MAX: usize = 10_000;

@@ -7,13 +7,19 @@ use berth_codec::{DecodeError, EncodeError};
 use crate::fatal::FatalError;
 use crate::raft::RecordError;
 
+/// What is true of a node whose log is not whole, whatever it was that damaged it.
+const LOST: &str = "a node whose data was lost cannot come back into its cluster in this version \
+                    of Berth (docs/limits.md), but the other nodes go on: keep its data directory \
+                    for a look";
+
 /// A store of log entries could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// RocksDB could not open it.
     #[error(
-        "cannot open the store in {}: if it is damaged, this node must not go on with it: \
-         remove the node and add it again under a new name", path.display()
+        "cannot open the store in {}. If it is damaged, this node must not go on with it: {}",
+        path.display(),
+        LOST
     )]
     Open {
         /// Where it is.
@@ -33,8 +39,7 @@ pub enum StoreError {
     },
     /// The file beside the database is damaged.
     #[error(
-        "{} is damaged, so nobody can tell whether the store is complete: \
-         remove the node and add it again under a new name", path.display()
+        "{} is damaged, so nobody can tell whether the store is complete: {}", path.display(), LOST
     )]
     WitnessDamaged {
         /// The file.
@@ -43,8 +48,7 @@ pub enum StoreError {
     /// Writes that were acknowledged are gone.
     #[error(
         "the store in {} lost acknowledged writes: it ends with round {found}, but round {synced} \
-         was synced. This node must not go on with it: remove the node and add it again under a \
-         new name", path.display()
+         was synced. This node must not go on with it: {}", path.display(), LOST
     )]
     Shortened {
         /// Where it is.
@@ -56,8 +60,9 @@ pub enum StoreError {
     },
     /// An entry is missing between others.
     #[error(
-        "the store in {} is damaged: entry {expected} is missing, the next is {found}. Remove the \
-         node and add it again under a new name", path.display()
+        "the store in {} is damaged: entry {expected} is missing, the next is {found}: {}",
+        path.display(),
+        LOST
     )]
     Hole {
         /// Where it is.
@@ -69,8 +74,9 @@ pub enum StoreError {
     },
     /// An entry is damaged.
     #[error(
-        "entry {index} of the store in {} cannot be read. If it is damaged, remove the node and \
-         add it again under a new name", path.display()
+        "entry {index} of the store in {} cannot be read. If it is damaged: {}",
+        path.display(),
+        LOST
     )]
     Entry {
         /// Where it is.

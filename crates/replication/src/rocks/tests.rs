@@ -102,7 +102,14 @@ async fn a_log_that_lost_acknowledged_writes_is_refused() {
         copy_dir(dir.path(), copy.path());
         OpenOptions::new().write(true).open(wal(copy.path())).unwrap().set_len(length).unwrap();
         match RaftLog::open(copy.path(), &Fatal::new()) {
-            Err(StoreError::Shortened { .. } | StoreError::Open { .. }) => refused += 1,
+            Err(error @ (StoreError::Shortened { .. } | StoreError::Open { .. })) => {
+                let told = error.to_string();
+                assert!(
+                    told.contains("cannot come back into its cluster in this version"),
+                    "{told}"
+                );
+                refused += 1;
+            }
             Err(other) => panic!("cut to {length} of {whole}: {other}"),
             Ok(_) => panic!("a log cut to {length} of {whole} bytes was opened"),
         }
