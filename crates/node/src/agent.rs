@@ -60,9 +60,9 @@ async fn serve_from(
     let v6 = spaces::random_unique_local();
     let host = Host::new(&config.host, Arc::clone(ledger), cluster, global, &address, v6).await?;
     servers.answer_with(host.respondent.clone());
+    let (driver, kept) = (Arc::clone(&host.driver), Arc::clone(&host.driver));
     let mut parts = host.serve(sockets, &stop);
-    let driver = Arc::clone(&host.driver);
-    parts.spawn(host::until_stopped(&stop, async move { driver.keep_identity().await }));
+    parts.spawn(host::until_stopped(&stop, async move { kept.keep_identity().await }));
     let own = host::own_sender(Target::Servers(servers.clone()), &config.host, &address);
     let (made, met) = (config.host.clone(), servers.clone());
     parts.spawn(host::until_stopped(&stop, async move {
@@ -77,6 +77,6 @@ async fn serve_from(
     stopped(stop).await;
     tracing::info!("stopping");
     while parts.join_next().await.is_some() {}
-    host.driver.leave(Deadline::after(LEAVE_MAX)).await;
+    driver.leave(Deadline::after(LEAVE_MAX)).await;
     Ok(())
 }

@@ -8,6 +8,7 @@ mod engine;
 mod errors;
 mod half;
 mod journal;
+mod observer;
 mod requests;
 mod sessions;
 mod unheard;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use berth_allocator::{
     AddressGrant, ClaimId, Command, Evidence, FreeSuspect, PoolGrant, PoolId, Prefix, Rejection,
-    RequestPool, Response, Revision, Sharing, SpaceName, Usage, WantedPool,
+    RequestAddress, RequestPool, Response, Revision, Sharing, SpaceName, Usage, WantedPool,
 };
 use berth_replication::{Consistency, Deadline};
 use ipamapi::ipnet::IpNet;
@@ -31,6 +32,8 @@ use ipamapi::{
 use tokio::time::Instant;
 
 pub use self::engine::{Place, boot};
+pub(crate) use self::observer::Due;
+pub use self::observer::{Observations, Observer, observer};
 
 use self::errors::{rejected, submit_error};
 use self::half::{Half, release_address, release_pool};
@@ -42,6 +45,8 @@ use crate::sender::{Sender, SubmitError};
 
 /// Kept back from the engine's deadline, so that our own error still reaches it.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+/// How long a request may wait for a look at the engine.
+const LOOK_MAX: Duration = Duration::from_secs(4);
 /// How long freeing what is unused may take.
 const FREE_MAX: Duration = Duration::from_secs(5);
 /// Addresses up to which a full pool's error counts what it is full of.
@@ -61,6 +66,8 @@ pub struct DriverConfig {
     pub data_dir: PathBuf,
     /// The engine's API, if it may be asked.
     pub docker_socket: Option<PathBuf>,
+    /// Whoever looks at the engine, if somebody does.
+    pub observer: Option<Observer>,
 }
 
 /// Berth as an engine's IPAM driver.
@@ -69,13 +76,14 @@ pub struct Driver {
     global: Arc<Half>,
     local_space: SpaceName,
     global_space: SpaceName,
+    observer: Option<Observer>,
 }
 
 impl Driver {
     /// A driver for the engine of this host.
     pub fn new(config: DriverConfig) -> Result<Self, FileError> {
-        let DriverConfig { global, local, local_space, global_space, data_dir, docker_socket } =
-            config;
+        let DriverConfig { global, local, local_space, global_space, data_dir, .. } = config;
+        let DriverConfig { docker_socket, observer, .. } = config;
         let half = |sender, home: &str| {
             let path = data_dir.join(format!("sessions-{home}"));
             let sessions = Sessions::load(path, docker_socket.clone())?;
@@ -87,7 +95,13 @@ impl Driver {
             global: half(global, "global")?,
             local_space,
             global_space,
+            observer,
         })
+    }
+
+    /// Whoever looks at the engine, if what is released of this space is to be looked at.
+    fn observer(&self, space: &SpaceName) -> Option<&Observer> {
+        self.observer.as_ref().filter(|_| *space == self.global_space)
     }
 
     /// Registers with the cluster, and keeps the hold on this host's identity, until it is dropped.
@@ -172,6 +186,37 @@ impl Driver {
             }
         };
         Ok(Some(given).filter(|given| standing == Some(given.claim)))
+    }
+
+    /// Has an address request decided. If only released addresses are left at which nobody has looked
+    /// since, the engine is looked at now; what cannot be seen is given all the same, the one
+    /// released longest ago first, rather than an error.
+    async fn decide_address(
+        &self,
+        half: &Arc<Half>,
+        mut command: RequestAddress,
+        fate: Fate,
+        deadline: Deadline,
+    ) -> Result<Response, SubmitError> {
+        for attempt in 0.. {
+            let asked = Command::RequestAddress(command.clone());
+            let decided = half.decide(asked, fate.clone(), deadline).await;
+            let Err(SubmitError::Rejected(Rejection::ObservationNeeded { waiting })) = decided
+            else {
+                return decided;
+            };
+            match self.observer(&command.pool.space) {
+                Some(observer) if attempt == 0 => {
+                    observer.look(Deadline::after(deadline.remaining().min(LOOK_MAX))).await;
+                }
+                _ => {
+                    tracing::warn!(pool = %command.pool, waiting,
+                        "released addresses could not be looked at, one is given all the same");
+                    command.unverified = true;
+                }
+            }
+        }
+        unreachable!("an unverified request needs no observation")
     }
 
     /// Says what a full pool is full of, where counting is cheap.
@@ -306,7 +351,10 @@ impl Ipam for Driver {
             half.look(until, look).await?.map_err(|rejection| unknown_pool(&rejection))?
         };
         half.claims.pool_released(&pool);
-        half.release(release_pool(pool, claim), until).await.map_err(|error| match error.kind() {
+        let observer = self.observer(&pool.space);
+        let released = half.release(release_pool(pool, claim, observer.is_some()), until).await;
+        observer.into_iter().for_each(Observer::soon);
+        released.map_err(|error| match error.kind() {
             ErrorKind::PoolNotFound => ErrorKind::UnknownPool.into(),
             _ => error,
         })
@@ -320,7 +368,8 @@ impl Ipam for Driver {
         let until = deadline(context);
         let pool = requests::pool_id(&request.pool_id)?;
         let half = self.half(&pool.space);
-        let command = requests::address(pool.clone(), request.address, &request.options)?;
+        let mut command = requests::address(pool.clone(), request.address, &request.options)?;
+        command.unverified = self.observer(&pool.space).is_none();
         let _turn = half.address_turn(&pool, until).await?;
         let asked = asked(half, &pool, &request).await;
         if let Some(asked) = &asked
@@ -331,7 +380,7 @@ impl Ipam for Driver {
             return Ok(given_address(address, &pool, claim));
         }
         let fate = asked.map_or(Fate::GiveBack, Fate::Keep);
-        match half.decide(Command::RequestAddress(command), fate, until).await {
+        match self.decide_address(half, command, fate, until).await {
             Ok(Response::Address(AddressGrant { address, claim, .. })) => {
                 half.claims.address_given(&pool, address, claim);
                 Ok(given_address(address, &pool, claim))
@@ -361,7 +410,10 @@ impl Ipam for Driver {
             claim = half.look(until, look).await?.map_err(|rejection| rejected(&rejection))?;
         }
         match claim {
-            Some(claim) => half.release(release_address(pool, address, claim), until).await,
+            Some(claim) => {
+                let verify = self.observer(&pool.space).is_some();
+                half.release(release_address(pool, address, claim, verify), until).await
+            }
             None => Ok(()),
         }
     }
@@ -377,7 +429,7 @@ impl Ipam for Driver {
                     half.unheard.keep(asked, Given { claim, address: None });
                 } else {
                     half.claims.pool_released(&pool);
-                    half.give_back(release_pool(pool, claim)).await;
+                    half.give_back(release_pool(pool, claim, false)).await;
                 }
             }
             Undelivered::Address { request, given } => {
@@ -388,7 +440,7 @@ impl Ipam for Driver {
                     half.unheard.keep(asked, Given { claim, address: Some(address) });
                 } else {
                     half.claims.take_address(&pool, address);
-                    half.give_back(release_address(pool, address, claim)).await;
+                    half.give_back(release_address(pool, address, claim, false)).await;
                 }
             }
         }

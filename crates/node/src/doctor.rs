@@ -12,6 +12,6 @@ mod reconciler;
 pub use ask::DockerError;
 pub use books::{Ask, Books, TooMany, of_hosts};
 pub use docker::{leads, observe};
-pub use findings::{Finding, Fix, OfHosts, Severity, compare};
+pub use findings::{Finding, Fix, OfHosts, Severity, compare, released_unused};
 pub use observation::{Network, Observation, SwarmView};
 pub use reconciler::Reconciler;

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use crate::api::{Api, ApiServer, Cluster, Socket, SocketError};
 use crate::code::Code;
 use crate::config::HostConfig;
-use crate::docker::{Driver, DriverConfig};
+use crate::docker::{self, Driver, DriverConfig, Observations};
 use crate::doctor::Reconciler;
 use crate::file::FileError;
 use crate::peers::Respondent;
@@ -141,6 +141,7 @@ pub(crate) struct Host {
     /// Answers other hosts.
     pub(crate) respondent: Arc<Respondent>,
     api: Api,
+    observations: Observations,
     config: HostConfig,
 }
 
@@ -155,6 +156,7 @@ impl Host {
         address: &Text,
         v6: Prefix,
     ) -> Result<Self, HostError> {
+        let (observer, observations) = docker::observer();
         let on_ledger = || Target::Ledger(Arc::clone(&ledger));
         let local = own_sender(on_ledger(), config, address);
         spaces::ensure(&local, &config.local_space, SpaceSettings::local(Some(v6)))
@@ -167,6 +169,7 @@ impl Host {
             global_space: config.global_space.clone(),
             data_dir: config.data_dir.clone(),
             docker_socket: config.docker_socket.clone(),
+            observer: config.docker_socket.is_some().then_some(observer),
         };
         let driver = Arc::new(Driver::new(driver).map_err(HostError::Sessions)?);
         let respondent = Arc::new(Respondent {
@@ -182,25 +185,26 @@ impl Host {
         let api = Api::new(config.name.clone(), spaces, local, ledger, cluster, parts);
         // The first one stays, and this is the first.
         let _ = respondent.api.set(api.clone());
-        Ok(Self { driver, respondent, api, config: config.clone() })
+        Ok(Self { driver, respondent, api, observations, config: config.clone() })
     }
 
     /// Serves on the sockets; what it gives ends once all of them are closed.
-    pub(crate) fn serve(&self, sockets: Sockets, stop: &Stop) -> JoinSet<()> {
-        let config = &self.config;
+    pub(crate) fn serve(self, sockets: Sockets, stop: &Stop) -> JoinSet<()> {
+        let config = self.config;
         let driver = Arc::clone(&self.driver) as Arc<dyn ipamapi::Ipam>;
         let plugin = PluginServer::on(sockets.plugin, driver, PluginServerConfig::default());
         let api = ApiServer::on(sockets.api, self.api.clone());
         let mut servers = JoinSet::new();
         servers.spawn(plugin.serve(stopped(stop.clone())));
         servers.spawn(api.serve(stopped(stop.clone())));
-        if let Some(docker_socket) = config.docker_socket.clone() {
+        if let Some(docker_socket) = config.docker_socket {
             let reconciler = Reconciler {
                 docker_socket,
                 every: config.reconcile_every,
-                driver: Arc::clone(&self.driver),
-                api: self.api.clone(),
-                local_space: config.local_space.clone(),
+                observations: self.observations,
+                driver: self.driver,
+                api: self.api,
+                local_space: config.local_space,
             };
             servers.spawn(until_stopped(stop, reconciler.run()));
         }

@@ -72,6 +72,7 @@ impl Cluster {
             global_space: global.clone(),
             data_dir: dir.path().to_owned(),
             docker_socket: None,
+            observer: None,
         });
         let usage = Holdings { ledger, replica: self.replica.clone(), local, global };
         Subject::new(Arc::new(driver.unwrap())).with_usage(Arc::new(usage)).keeping(dir)

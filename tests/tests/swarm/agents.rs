@@ -135,6 +135,11 @@ async fn runs(swarm: &Swarm, service: &str, tasks: usize) {
     .await;
 }
 
+async fn remove(swarm: &Swarm, service: &str, network: &str) {
+    swarm.hosts[0].docker(&["service", "rm", service]).await;
+    remove_network(swarm, network).await;
+}
+
 async fn remove_network(swarm: &Swarm, network: &str) {
     eventually_within(SWARM_PATIENCE, "the network is removed", async || {
         swarm.hosts[0].try_docker(&["network", "rm", network]).await.ok()
@@ -163,19 +168,49 @@ async fn stack(swarm: &Swarm) {
     .await;
 }
 
-/// A network with IPv6, as far as the engine goes.
+/// A network with IPv6. Swarm's managers leave its IPv6 addresses to each host, so that only a space
+/// that all hosts share keeps them apart.
 async fn ipv6(swarm: &Swarm) {
-    println!("== a network with IPv6");
+    println!("== a network with IPv6, in a shared space");
+    swarm.hosts[0].berth(&["space", "create", "six", "--shared"]).await;
     let v6 = ["--ipv6", "--subnet", "10.45.0.0/24", "--subnet", "fd00:45::/64"];
+    let v6 = [&v6[..], &["--ipam-opt", "berth.space=six"]].concat();
     swarm.network(0, "six", &v6).await;
     swarm.service(0, "six", "six", 4).await;
     runs(swarm, "six", 4).await;
     let given = endpoints(swarm, "six").await;
     let v4 = given.keys().filter(|address| address.is_ipv4()).count();
-    println!("  {v4} IPv4 and {} IPv6 addresses of endpoints", given.len() - v4);
+    println!("  {v4} IPv4 and {} IPv6 addresses of endpoints, none twice", given.len() - v4);
+    assert!(given.len() >= 2 * v4 && v4 >= 6, "{given:?}");
     clean(swarm).await;
-    swarm.hosts[0].docker(&["service", "rm", "six"]).await;
-    remove_network(swarm, "six").await;
+    remove(swarm, "six", "six").await;
+    eventually_within(SWARM_PATIENCE, "the shared space is empty", async || {
+        let pools: Vec<Value> = swarm.hosts[0].ask(&["pool", "ls", "--space", "six"]).await?;
+        pools.is_empty().then_some(())
+    })
+    .await;
+    swarm.hosts[0].berth(&["space", "rm", "six"]).await;
+}
+
+/// A network that is used up by what was released a moment ago: each of these is given again once the
+/// engine was seen not to use it, and a task does not wait for that.
+async fn reuse(swarm: &Swarm) {
+    println!("== addresses that were just released are given again");
+    swarm.network(0, "narrow", &["--subnet", "10.47.0.0/28"]).await;
+    // 13 without the gateway: the service's own, two load balancers, and these.
+    let tasks = 8;
+    swarm.service(0, "narrow", "narrow", tasks).await;
+    runs(swarm, "narrow", tasks).await;
+    for round in 0..3 {
+        swarm.scale(0, "narrow", 0).await;
+        runs(swarm, "narrow", 0).await;
+        swarm.scale(0, "narrow", tasks).await;
+        runs(swarm, "narrow", tasks).await;
+        let given = endpoints(swarm, "narrow").await.len();
+        println!("  round {round}: {given} endpoints, none twice");
+    }
+    agree(swarm, "narrow", tasks).await;
+    remove(swarm, "narrow", "narrow").await;
 }
 
 /// A service on two networks of which one is full: Swarm gives up on a task, and releases what it has
@@ -297,11 +332,12 @@ async fn two_swarms_share_one_berth_through_agents() {
     stack(&one).await;
     ipv6(&one).await;
     full(&one).await;
+    remove(&one, "web", "net").await;
+    reuse(&one).await;
 
     println!("== all is removed");
+    remove(&other, "web", "net").await;
     for swarm in [&one, &other] {
-        swarm.hosts[0].docker(&["service", "rm", "web"]).await;
-        remove_network(swarm, "net").await;
         clean(swarm).await;
         let none = std::collections::BTreeSet::new();
         assert_eq!(swarm.empty(&none, &std::collections::BTreeSet::new()).await, 0);

@@ -125,6 +125,14 @@ impl Host {
         Some(serde_json::from_str(&said).unwrap())
     }
 
+    /// Runs a command of Berth that must succeed.
+    pub(crate) async fn berth(&self, arguments: &[&str]) {
+        let mut command = Command::new(binary());
+        command.args(arguments).arg("--api-socket").arg(self.dir.join("berth/api.sock"));
+        let said = run(command).await;
+        said.unwrap_or_else(|error| panic!("berth {arguments:?} on {}: {error}", self.name));
+    }
+
     /// Waits until its node can serve the cluster's spaces.
     pub(crate) async fn ready(&self) {
         let what = format!("Berth on {} is ready", self.name);

@@ -222,10 +222,11 @@ impl Half {
                 None
             }
             (Fate::GiveBack, Response::Pool(grant), _) => {
-                Some(release_pool(grant.pool, grant.claim))
+                Some(release_pool(grant.pool, grant.claim, false))
             }
             (Fate::GiveBack, Response::Address(grant), Command::RequestAddress(request)) => {
-                Some(release_address(request.pool.clone(), grant.address, grant.claim))
+                let pool = request.pool.clone();
+                Some(release_address(pool, grant.address, grant.claim, false))
             }
             _ => None,
         }
@@ -251,7 +252,7 @@ impl Half {
                 tracing::info!("another claim stands by now, nothing was released");
             }
             Response::Released(Ending::Suspected) => {
-                tracing::warn!("the pool is in doubt and kept out of service");
+                tracing::info!("the pool is in doubt and kept out of service for now");
             }
             _ => {}
         }
@@ -276,14 +277,20 @@ fn busy() -> IpamError {
     IpamError::unavailable(reason.to_owned())
 }
 
-/// The command that releases a pool.
-pub(super) fn release_pool(pool: PoolId, claim: ClaimId) -> Command {
-    Command::ReleasePool(ReleasePool { pool, claim, verify: false })
+/// The command that releases a pool. `verify`: only once a look at the engine does not show it.
+pub(super) fn release_pool(pool: PoolId, claim: ClaimId, verify: bool) -> Command {
+    Command::ReleasePool(ReleasePool { pool, claim, verify })
 }
 
-/// The command that releases an address.
-pub(super) fn release_address(pool: PoolId, address: IpAddr, claim: ClaimId) -> Command {
-    Command::ReleaseAddress(ReleaseAddress { pool, address, claim, verify: false })
+/// The command that releases an address. `verify`: it is given again only once a look at the engine
+/// does not show it.
+pub(super) fn release_address(
+    pool: PoolId,
+    address: IpAddr,
+    claim: ClaimId,
+    verify: bool,
+) -> Command {
+    Command::ReleaseAddress(ReleaseAddress { pool, address, claim, verify })
 }
 
 #[cfg(test)]

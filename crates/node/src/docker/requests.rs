@@ -49,11 +49,10 @@ pub(super) fn labels(options: &Options) -> Labels {
     let own = |key: &str| key.starts_with("com.docker.network.") || key == "RequestAddressType";
     let mut labels = BTreeMap::new();
     for (key, value) in options.iter().filter(|(key, _)| !own(key)) {
-        match (Text::new(key), Text::new(value)) {
-            (Ok(key), Ok(value)) => {
-                labels.insert(key, value);
-            }
-            _ => tracing::warn!(key, "an option of a network is too long to be shown"),
+        if let (Ok(key), Ok(value)) = (Text::new(key), Text::new(value)) {
+            labels.insert(key, value);
+        } else {
+            tracing::warn!(key, "an option of a network is too long to be shown");
         }
     }
     Labels::new(labels).unwrap_or_else(|error| {

@@ -84,6 +84,16 @@ pub fn compare(
     found
 }
 
+/// Of the Swarm's space: addresses and pools that its manager released, and that nothing used when the
+/// engine was asked afterwards. Nothing, where something could not be seen.
+pub fn released_unused(before: &Books, of_hosts: &OfHosts, seen: &Observation) -> BTreeSet<Fix> {
+    let (Some(swarm), Ok(_)) = (&seen.swarm, of_hosts) else { return BTreeSet::new() };
+    let mut uses = Uses::default();
+    swarm.networks.iter().for_each(|network| uses.add(network));
+    let comparison = Comparison::new(before, of_hosts, &before.global_space, &uses);
+    comparison.released_addresses().chain(comparison.released_pools()).collect()
+}
+
 fn compare_once(books: &Books, of_hosts: &OfHosts, seen: &Observation) -> BTreeSet<Finding> {
     let mut spaces: BTreeMap<&str, Uses<'_>> = BTreeMap::new();
     spaces.entry(&books.local_space).or_default();
@@ -91,7 +101,7 @@ fn compare_once(books: &Books, of_hosts: &OfHosts, seen: &Observation) -> BTreeS
         spaces.entry(&space.name).or_default();
     }
     for network in &seen.networks {
-        let named = network.space.as_deref().filter(|_| !network.swarm);
+        let named = network.space.as_deref();
         spaces.entry(named.unwrap_or(&books.local_space)).or_default().add(network);
     }
     if let Some(swarm) = &seen.swarm {
@@ -198,13 +208,40 @@ impl<'a> Comparison<'a> {
         })
     }
 
-    /// Pools that are held, and of no network.
-    fn pools(&self) -> impl Iterator<Item = Finding> {
-        let unused = self.held_pools().filter(|(.., prefix)| {
+    /// Addresses that were released and wait to be looked at, and are not used.
+    fn released_addresses(&self) -> impl Iterator<Item = Fix> {
+        let of_space = self.books.addresses.iter().filter(|held| held.space == self.space);
+        let waiting = of_space.filter(|held| held.unverified == Some(true));
+        let unused = waiting.filter(|held| {
+            let used = self.uses.addresses.contains_key(&held.address);
+            !used && !self.by_hosts(|used| *used == held.address)
+        });
+        unused.filter_map(|held| {
+            let claim = held.claim.as_ref()?.id;
+            Some(Fix { pool: held.pool.clone(), address: Some(held.address), claim })
+        })
+    }
+
+    /// Pools that were released and wait to be looked at, and are of no network.
+    fn released_pools(&self) -> impl Iterator<Item = Fix> {
+        let released = self.unused_pools().filter(|(_, holder, _)| holder.suspect);
+        released.map(|(pool, holder, _)| Fix {
+            pool: pool.id.clone(),
+            address: None,
+            claim: holder.claim,
+        })
+    }
+
+    fn unused_pools(&self) -> impl Iterator<Item = (&'a Pool, &'a Holder, IpNet)> {
+        self.held_pools().filter(|(.., prefix)| {
             let used = self.uses.networks.contains_key(prefix);
             !used && !self.by_hosts(|address| prefix.contains(address))
-        });
-        unused.map(|(pool, holder, _)| {
+        })
+    }
+
+    /// Pools that are held, and of no network.
+    fn pools(&self) -> impl Iterator<Item = Finding> {
+        self.unused_pools().map(|(pool, holder, _)| {
             let over = self.latest.is_some_and(|latest| holder.session < latest);
             let (kind, why) = match (holder.suspect || over, self.hidden) {
                 (true, None) => ("leak", "in doubt, and of no network".to_owned()),
@@ -486,6 +523,37 @@ mod tests {
         assert_eq!(found, [("leak", true), ("unseen", false)]);
         // Without a manager's word nothing is told of a Swarm's space.
         assert_eq!(kinds(&all(unknown()), &Observation::default()), []);
+    }
+
+    #[test]
+    fn what_was_released_is_free_when_nothing_uses_it_and_all_was_seen() {
+        let mut suspect = pool("G", "10.9.0.0/24", 9);
+        suspect.holders[0].suspect = true;
+        let pool = pool("G", "10.0.0.0/24", 9);
+        let released = |text: &str, unverified: bool| Address {
+            unverified: Some(unverified),
+            ..address(&pool, text, AddressState::Cooling)
+        };
+        let addresses = vec![
+            released("10.0.0.2", true),
+            released("10.0.0.3", true),
+            released("10.0.0.4", false),
+            address(&pool, "10.0.0.5", AddressState::Held),
+        ];
+        let networks = vec![network("10.0.0.0/24", &["10.0.0.3"])];
+        let swarm = SwarmView { networks, hosts: vec![HOST.into()] };
+        let seen = Observation { swarm: Some(swarm), ..Observation::default() };
+        let free = |of_hosts: OfHosts, seen: &Observation| -> Vec<String> {
+            let pools = vec![pool.clone(), suspect.clone()];
+            let (books, of_hosts) = books(pools, addresses.clone(), of_hosts);
+            let free = released_unused(&books, &of_hosts, seen).into_iter();
+            free.map(|fix| fix.address.map_or(fix.pool, |address| address.to_string())).collect()
+        };
+        assert_eq!(free(Ok(BTreeSet::new()), &seen), ["10.0.0.2", "G/10.9.0.0/24"]);
+        let balancers = ["10.0.0.2", "10.9.0.7"].map(|address| address.parse().unwrap());
+        assert!(free(Ok(balancers.into()), &seen).is_empty());
+        assert!(free(unknown(), &seen).is_empty());
+        assert!(free(Ok(BTreeSet::new()), &Observation::default()).is_empty());
     }
 
     #[test]

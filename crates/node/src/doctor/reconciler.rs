@@ -11,18 +11,22 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use berth_allocator::{PoolId, Revision, SpaceName};
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::books::{Ask, Books, TooMany, of_hosts};
-use super::{Fix, compare, observe};
+use super::{Fix, compare, observe, released_unused};
 use crate::api::{Api, Problem};
-use crate::docker::Driver;
+use crate::docker::{Driver, Due, Observations};
 
-/// Looks at the engine now and then, and frees what it lost.
+/// Looks at the engine now and then, and when it is asked to; frees what the engine lost, and what it
+/// released and does not use.
 pub struct Reconciler {
     /// The engine's API.
     pub docker_socket: PathBuf,
     /// The pause between two looks.
     pub every: Duration,
+    /// Who asks for looks.
+    pub observations: Observations,
     /// Through which the engine speaks: what it may release, this may.
     pub driver: Arc<Driver>,
     /// What Berth holds.
@@ -31,9 +35,12 @@ pub struct Reconciler {
     pub local_space: SpaceName,
 }
 
-/// What was lost, as one look shows it, and the revisions that Berth had before it.
+/// What one look shows, and the revisions that Berth had before it.
 struct Look {
+    /// Not claimed again, and not used.
     lost: BTreeSet<Fix>,
+    /// Released, and not used.
+    released: BTreeSet<Fix>,
     local: Revision,
     global: Revision,
 }
@@ -63,17 +70,25 @@ impl Ask for Api {
 
 impl Reconciler {
     /// Goes on until it is dropped.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let (mut before, mut failure) = (BTreeSet::new(), String::new());
+        let mut regular = interval_at(Instant::now() + self.every, self.every);
+        regular.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::time::sleep(self.every).await;
+            // Who asked is told when this goes.
+            let due = self.observations.due(&mut regular).await;
             match self.look().await {
                 Ok(look) => {
                     failure.clear();
-                    for fix in look.lost.intersection(&before) {
+                    for fix in &look.released {
                         self.free(fix, &look).await;
                     }
-                    before = look.lost;
+                    if matches!(due, Due::Regular) {
+                        for fix in look.lost.intersection(&before) {
+                            self.free(fix, &look).await;
+                        }
+                        before = look.lost;
+                    }
                 }
                 Err(Unseen(reason)) => {
                     before.clear();
@@ -94,9 +109,11 @@ impl Reconciler {
         let of_hosts = of_hosts(&self.api, &before, &seen).await?;
         let after = Books::take(&self.api).await?;
         let found = compare(&before, &after, &of_hosts, &seen);
+        let released = released_unused(&before, &of_hosts, &seen);
         let (global, local) = before.revisions;
         Ok(Look {
             lost: found.into_iter().filter_map(|finding| finding.fix).collect(),
+            released,
             local: Revision::new(local),
             global: Revision::new(global),
         })
@@ -107,6 +124,9 @@ impl Reconciler {
         let Ok(id) = pool.parse::<PoolId>() else { return };
         let began = if id.space == self.local_space { look.local } else { look.global };
         match self.driver.free_unused(id, *address, *claim, began).await {
+            Ok(()) if look.released.contains(fix) => {
+                tracing::debug!(pool, ?address, claim, "what the engine released is not used");
+            }
             Ok(()) => tracing::info!(pool, ?address, claim, "freed what the engine lost"),
             // Another host's word counts, or it was claimed again.
             Err(reason) => tracing::debug!(pool, ?address, claim, %reason, "not freed"),

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_allocator::{AddressState, Prefix, SpaceName, State};
+use berth_allocator::{AddressState, Prefix, Sharing, SpaceName, State};
 use berth_replication::{Consistency, Deadline, Ledger, Replica, Respond};
 use bytes::Bytes;
 
@@ -42,10 +42,14 @@ impl Respondent {
             None => Vec::new(),
         };
         if *space == self.global {
+            let mut all = self.ledger.read(|state| held(state, &self.local, prefixes));
+            if let Some(replica) = &self.replica {
+                all.extend(held_in_shared(replica, prefixes).await);
+            }
             hosts.push(OfHost {
                 name: self.name.clone(),
                 host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-                held: Ok(self.ledger.read(|state| held(state, &self.local, prefixes))),
+                held: Ok(all),
             });
         }
         hosts
@@ -75,6 +79,16 @@ impl Respond for Respondent {
         let encoded = berth_codec::encode(&answer).map(Bytes::from);
         encoded.map_err(|error| format!("the answer does not fit into a message: {error}"))
     }
+}
+
+/// What any host holds of a Swarm's prefixes in shared spaces: its user named one for the network.
+async fn held_in_shared(replica: &Replica, prefixes: &[Prefix]) -> BTreeSet<IpAddr> {
+    let look = |state: &State| {
+        let shared = state.spaces().filter(|space| space.settings.sharing == Sharing::Shared);
+        shared.flat_map(|space| held(state, &space.name, prefixes)).collect()
+    };
+    let read = replica.read(Consistency::Stale, Deadline::after(READ_MAX), look).await;
+    read.map(|read| read.value).unwrap_or_default()
 }
 
 fn held(state: &State, space: &SpaceName, prefixes: &[Prefix]) -> BTreeSet<IpAddr> {
