@@ -3,6 +3,7 @@
 //! The engine's default local space is this host's, in the local ledger, and needs no quorum. Its
 //! default global space, and any space named by `berth.space`, is the cluster's.
 
+mod begun;
 mod claims;
 mod engine;
 mod errors;

@@ -17,14 +17,13 @@ use ipamapi::Peer;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout};
 
+use super::begun::{Beginning, Begun, Known};
 use super::engine::Engine;
 use crate::doctor;
 use crate::file::{self, FileError};
 use crate::looks::{LatestSession, OpenedBy};
 use crate::sender::{Sender, SubmitError};
 
-/// Within this time after a handshake, what is known of a space's sessions counts as known then.
-const PROMPT: Duration = Duration::from_secs(10);
 /// How long it may take to see which session is the latest, before any request waits for it.
 const GLANCE_MAX: Duration = Duration::from_millis(300);
 
@@ -34,6 +33,7 @@ pub(super) struct Sessions {
     /// The engine's API, where it may be asked whether its manager leads.
     docker_socket: Option<PathBuf>,
     kept: tokio::sync::Mutex<Kept>,
+    begun: Mutex<Begun>,
     heard: Mutex<Heard>,
 }
 
@@ -68,40 +68,14 @@ pub(super) struct Session {
 struct Heard {
     count: u64,
     engine: Option<Engine>,
-    /// Exclusive spaces in which a session has begun, until it is open.
-    begun: BTreeMap<SpaceName, Begun>,
-}
-
-/// A session that is not open yet.
-#[derive(Clone, Copy)]
-struct Begun {
-    at: Instant,
-    known: Known,
-}
-
-/// What was known of a space when the handshake came.
-#[derive(Clone, Copy)]
-enum Known {
-    /// Nobody could tell.
-    Nothing,
-    /// The latest session: a late one is opened on the condition that it still is.
-    Latest(Option<SessionId>),
-}
-
-impl Known {
-    fn session(self) -> Option<SessionId> {
-        match self {
-            Self::Nothing => None,
-            Self::Latest(session) => session,
-        }
-    }
 }
 
 impl Sessions {
     /// The sessions that an earlier run of this process left at `path`, if any.
     pub(super) fn load(path: PathBuf, docker_socket: Option<PathBuf>) -> Result<Self, FileError> {
         let kept = tokio::sync::Mutex::new(file::read(&path)?.unwrap_or_default());
-        Ok(Self { path, docker_socket, kept, heard: Mutex::default() })
+        let begun = Mutex::new(Begun::load(path.with_extension("begun"))?);
+        Ok(Self { path, docker_socket, kept, begun, heard: Mutex::default() })
     }
 
     /// An engine begins, or a manager of it leads. `exclusive` is the space in which that begins a
@@ -112,18 +86,14 @@ impl Sessions {
         peer: Option<Peer>,
         exclusive: Option<&SpaceName>,
     ) {
-        let at = Instant::now();
-        let begun = match exclusive {
-            None => None,
-            Some(space) => {
-                let known = latest(sender, space, Deadline::after(GLANCE_MAX)).await;
-                Some((space.clone(), Begun { at, known }))
-            }
-        };
+        if let Some(space) = exclusive {
+            let at = Instant::now();
+            let known = latest(sender, space, Deadline::after(GLANCE_MAX)).await;
+            self.begun().begin(space.clone(), at, known);
+        }
         let mut heard = self.heard();
         heard.count += 1;
         heard.engine = Engine::of(peer);
-        heard.begun.extend(begun);
     }
 
     /// The session that is open in a space, as far as this process knows.
@@ -143,10 +113,11 @@ impl Sessions {
         let busy = |_| SubmitError::NotExecuted("the engine's session is not open yet".to_owned());
         let mut kept = waited.map_err(busy)?;
         let session = kept.sessions.get(space);
-        let (count, engine, begun) = {
+        let (count, engine) = {
             let heard = self.heard();
-            (heard.count, heard.engine.clone(), heard.begun.get(space).copied())
+            (heard.count, heard.engine.clone())
         };
+        let begun = self.begun().get(space).filter(|_| sharing == Sharing::Exclusive);
         let goes_on = session.filter(|session| match (sharing, &engine) {
             (Sharing::Exclusive, _) => begun.is_none(),
             (_, Some(engine)) => session.belongs_to(engine),
@@ -155,16 +126,12 @@ impl Sessions {
         if let Some(session) = goes_on {
             return Ok(session.clone());
         }
-        let now = latest(sender, space, deadline);
-        let known = match (sharing, begun) {
-            (Sharing::Exclusive, Some(Begun { at, known })) => {
-                let known = match known {
-                    Known::Nothing if at.elapsed() < PROMPT => now.await,
-                    known => known,
-                };
+        let known = match begun {
+            Some(begun) => {
+                let known = self.known_at(&begun, sender, space, deadline).await;
                 known.session().max(session.map(|session| session.id))
             }
-            _ => now.await.session(),
+            None => latest(sender, space, deadline).await.session(),
         };
         let before = session.and_then(|session| session.engine.clone());
         let yields = engine.is_some() && before.is_some_and(|engine| !engine.lives());
@@ -172,9 +139,8 @@ impl Sessions {
         let session = Session { id, engine, yields, handshake: count };
         kept.sessions.insert(space.clone(), session.clone());
         file::write(&self.path, &*kept).map_err(|error| SubmitError::Unknown(error.to_string()))?;
-        let mut heard = self.heard();
-        if heard.count == count {
-            heard.begun.remove(space);
+        if self.heard().count == count {
+            self.begun().end(space);
         }
         tracing::info!(%space, session = %id, yields, "session opened");
         Ok(session)
@@ -193,20 +159,46 @@ impl Sessions {
             Err(SubmitError::Rejected(Rejection::SessionSuperseded { latest })) => latest,
             opened => return opened,
         };
-        // Our own, if an earlier attempt succeeded without our hearing of it.
+        // Our own: an earlier attempt succeeded without our hearing of it, in this handshake or in an
+        // earlier one. A new one is the latest for certain.
         let look = OpenedBy { space: space.clone(), session: superseded };
         let opener = sender.target().look(look, Consistency::Linearizable, deadline).await;
         if opener.is_ok_and(|opener| opener.as_ref() == Some(sender.client())) {
-            return Ok(superseded);
+            return open(sender, space, Some(superseded), deadline).await;
         }
-        let refusal = Rejection::SessionSuperseded { latest: superseded };
+        let settled = {
+            let mut begun = self.begun();
+            begun.refuse(space);
+            begun.get(space).is_some_and(|begun| begun.is_settled())
+        };
         match &self.docker_socket {
-            Some(socket) if doctor::leads(socket, deadline.remaining()).await => {
+            Some(socket) if settled && doctor::leads(socket, deadline.remaining()).await => {
                 tracing::info!(%space, "the session is late, but the engine's manager leads");
                 open(sender, space, Some(superseded), deadline).await
             }
-            _ => Err(SubmitError::Rejected(refusal)),
+            _ => Err(SubmitError::Rejected(Rejection::SessionSuperseded { latest: superseded })),
         }
+    }
+
+    /// What was known when a session began. What nobody could tell then may be learnt for a while.
+    async fn known_at(
+        &self,
+        begun: &Beginning,
+        sender: &Sender,
+        space: &SpaceName,
+        deadline: Deadline,
+    ) -> Known {
+        let left = begun.prompt();
+        if begun.known != Known::Nothing || left.is_zero() {
+            return begun.known;
+        }
+        let known = latest(sender, space, deadline.min(Deadline::after(left))).await;
+        self.begun().learn(space, known);
+        known
+    }
+
+    fn begun(&self) -> std::sync::MutexGuard<'_, Begun> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {

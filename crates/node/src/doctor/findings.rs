@@ -157,8 +157,7 @@ impl<'a> Comparison<'a> {
 
     /// A network uses its gateway and auxiliary addresses; engines do not show those that they chose.
     fn is_fixed(&self, held: &Address, claim: &Claim) -> bool {
-        let fixed = matches!(claim.kind.as_str(), "gateway" | "auxiliary");
-        fixed && self.uses.networks.keys().any(|prefix| prefix.contains(&held.address))
+        is_fixed(claim) && self.uses.networks.keys().any(|prefix| prefix.contains(&held.address))
     }
 
     fn claimed(&self) -> impl Iterator<Item = (&'a Address, &'a Claim)> {
@@ -265,6 +264,11 @@ impl<'a> Comparison<'a> {
     fn missing(&self) -> impl Iterator<Item = Finding> {
         let pools: BTreeSet<IpNet> = self.held_pools().map(|(.., prefix)| prefix).collect();
         let held: BTreeSet<IpAddr> = self.claimed().map(|(held, _)| held.address).collect();
+        // One gateway serves all hosts of a shared space.
+        let common = self.books.addresses.iter().filter(|held| held.space == self.space);
+        let common = common.filter(|held| held.claim.as_ref().is_some_and(is_fixed));
+        let held: BTreeSet<IpAddr> =
+            held.into_iter().chain(common.map(|held| held.address)).collect();
         let missing = |about: String, detail: String| Finding {
             severity: Severity::Error,
             kind: "missing",
@@ -297,6 +301,11 @@ impl<'a> Comparison<'a> {
         });
         networks.chain(addresses).collect::<Vec<_>>().into_iter()
     }
+}
+
+/// A network has it as long as it exists.
+fn is_fixed(claim: &Claim) -> bool {
+    matches!(claim.kind.as_str(), "gateway" | "auxiliary")
 }
 
 /// Swarm takes a name without its tag, and then never finds the plugin.
