@@ -15,7 +15,8 @@ With RULE, one rule is taken out, and a counterexample must appear:
     evidence   any manager's evidence counts, not only that of the holder of the pool's epoch
 """
 import sys
-from collections import deque
+
+from search import put, search
 
 TASKS, ADDRESSES, SESSIONS = (int(x) for x in sys.argv[1:4]) if len(sys.argv) > 3 else (2, 2, 2)
 WITHOUT = sys.argv[4] if len(sys.argv) > 4 else None
@@ -28,10 +29,6 @@ IN_FLIGHT = 2
 # A release in flight: epoch of the pool id, address, whether the claim it names still stands.
 IDLE = (False, 0, 0, 0, (-1,) * TASKS)
 START = ((-1,) * TASKS, -1, 0, 0, (0,) * ADDRESSES, (IDLE, IDLE), ())
-
-
-def replaced(row, at, value):
-    return row[:at] + (value,) + row[at + 1:]
 
 
 def may_claim(held_under, epoch):
@@ -54,7 +51,7 @@ def steps(state):
 
     for i, (leads, session, epoch, replayed, memory) in enumerate(managers):
         def me(leads=leads, session=session, epoch=epoch, replayed=replayed, memory=memory):
-            return replaced(managers, i, (leads, session, epoch, replayed, memory))
+            return put(managers, i, (leads, session, epoch, replayed, memory))
 
         def release(address):  # the front-end resolves the claim when the engine's request arrives
             stands = WITHOUT == "claim" or may_end(held[address], epoch)
@@ -67,7 +64,7 @@ def steps(state):
             if leads:
                 to(f"{i}: plugin re-enabled", opened=opened + 1, managers=me(session=opened + 1))
         if leads and leader != i:
-            to(f"{i} notices that it was deposed", managers=replaced(managers, i, IDLE))
+            to(f"{i} notices that it was deposed", managers=put(managers, i, IDLE))
         if not leads:
             continue
         if epoch == 0:
@@ -81,8 +78,8 @@ def steps(state):
             if leader == i and store[t] >= 0:
                 a = store[t]
                 if may_claim(held[a], epoch):
-                    to(f"{i} replays task {t} at {a}", held=replaced(held, a, epoch),
-                       managers=me(replayed=done, memory=replaced(memory, t, a)))
+                    to(f"{i} replays task {t} at {a}", held=put(held, a, epoch),
+                       managers=me(replayed=done, memory=put(memory, t, a)))
                 else:
                     to(f"REFUSED: {i} replays task {t} at {a}", managers=me(replayed=done))
                 to(f"{i} fails to replay task {t}", managers=me(replayed=done))
@@ -92,20 +89,20 @@ def steps(state):
             continue
         for t in range(TASKS):
             a = memory[t]
-            dropped = me(memory=replaced(memory, t, -1))
+            dropped = me(memory=put(memory, t, -1))
             if a < 0 and store[t] < 0:
                 for free in range(ADDRESSES):
                     if held[free] == 0:
-                        given = replaced(held, free, epoch)
-                        to(f"{i} is given {free} for task {t}", held=given, managers=me(memory=replaced(memory, t, free)))
+                        given = put(held, free, epoch)
+                        to(f"{i} is given {free} for task {t}", held=given, managers=me(memory=put(memory, t, free)))
                         to(f"{i} is given {free}, and never hears of it", held=given)
             if a >= 0 and store[t] < 0:
                 if leader == i:
-                    to(f"{i} commits task {t} at {a}", store=replaced(store, t, a))
+                    to(f"{i} commits task {t} at {a}", store=put(store, t, a))
                 if len(releases) < IN_FLIGHT:
                     to(f"{i} rolls task {t} back, releasing {a}", managers=dropped, releases=release(a))
             if leader == i and a >= 0 and store[t] == a:
-                gone = replaced(store, t, -1)
+                gone = put(store, t, -1)
                 to(f"{i} removes task {t}, release of {a} lost", store=gone, managers=dropped)
                 if len(releases) < IN_FLIGHT:
                     to(f"{i} removes task {t}, releasing {a}", store=gone, managers=dropped, releases=release(a))
@@ -114,14 +111,14 @@ def steps(state):
         rest = releases[:k] + releases[k + 1:]
         ends = stands and may_end(held[a], epoch) if WITHOUT != "claim" else may_end(held[a], epoch)
         to(f"release of {a} under epoch {epoch} arrives" + ("" if ends else ", changes nothing"),
-           held=replaced(held, a, 0) if ends else held, releases=rest)
+           held=put(held, a, 0) if ends else held, releases=rest)
 
     if leader >= 0:
         _, _, epoch, _, memory = managers[leader]
         if epoch and (epoch == pool_epoch or WITHOUT == "evidence"):
             for a in range(ADDRESSES):
                 if held[a] and a not in store and a not in memory:
-                    to(f"evidence of {leader} frees {a}", held=replaced(held, a, 0))
+                    to(f"evidence of {leader} frees {a}", held=put(held, a, 0))
     return found
 
 
@@ -133,32 +130,4 @@ def wrong(state):
     return next((f"address {a} of a committed task is free" for a in used if held[a] == 0), None)
 
 
-def story(came_from, state):
-    lines = []
-    while came_from[state]:
-        state, label = came_from[state]
-        lines.append("  " + label)
-    return "\n".join(reversed(lines))
-
-
-def main():
-    came_from, queue, refused = {START: None}, deque([START]), 0
-    while queue:
-        state = queue.popleft()
-        for label, after in steps(state):
-            if label.startswith("REFUSED"):
-                refused += 1
-                if refused == 1:
-                    print(f"first refused replay:\n{story(came_from, state)}\n  {label}")
-            if after in came_from:
-                continue
-            came_from[after] = (state, label)
-            if wrong(after):
-                print(f"VIOLATION: {wrong(after)}\n{story(came_from, after)}")
-                return 1
-            queue.append(after)
-    print(f"{len(came_from)} states, no violation, {refused} refused replays")
-    return 1 if refused else 0
-
-
-sys.exit(main())
+search(START, steps, wrong)

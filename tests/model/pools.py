@@ -21,9 +21,12 @@ behaviours         unheard  a pool request is applied, answered with an error, a
                    fail     a replay fails without reaching us
                    rollback a commit or gateway failure after the adoption releases the pool
                    blind    evidence does not see networks allocated but not committed
+found              elsewhere  a plugin is enabled on a host that does not lead: that begins a later session than the
+                   leader's, and evidence of that host counts
 """
 import sys
-from collections import deque
+
+from search import put, search
 
 S, ON = int(sys.argv[1]), set(sys.argv[2:])
 NETS = 2
@@ -32,10 +35,6 @@ LIVE, UNHEARD, SUSPECT, OUTSIDER = "live", "unheard", "suspect", "outsider"
 # manager: leads, session, pool id's epoch per network (0: none), replay done, stale store (None: live)
 IDLE = (False, 0, (0,) * NETS, False, None)
 START = ((False,) * NETS, (False,) * NETS, -1, 0, None, (IDLE, IDLE), ())
-
-
-def put(row, at, value):
-    return row[:at] + (value,) + row[at + 1:]
 
 
 def claim(pool, s):
@@ -135,6 +134,12 @@ def steps(st):
         can = pool[0] in (SUSPECT, UNHEARD) or (pool[1] < managers[leader][1] if "Q7" in ON else True)
         if not seen and can:
             to(f"evidence of {leader} frees the pool", pool=None)
+    if "elsewhere" in ON:
+        if opened < S:
+            to("a plugin is enabled elsewhere", opened=opened + 1)
+        earlier = pool and pool[0] != OUTSIDER and pool[1] < opened
+        if earlier and opened > max(m[1] for m in managers) and not any(store):
+            to("evidence from elsewhere frees the pool", pool=None)
     return found
 
 
@@ -146,27 +151,4 @@ def wrong(st):
         return "the pool of a committed network is " + ("free" if pool is None else "given to an outsider")
 
 
-def story(came, st):
-    lines = []
-    while came[st]:
-        st, label = came[st]
-        lines.append("  " + label)
-    return "\n".join(reversed(lines))
-
-
-came, queue, refused = {START: None}, deque([START]), 0
-while queue:
-    st = queue.popleft()
-    for label, after in steps(st):
-        if label.startswith("REFUSED"):
-            refused += 1
-            if refused == 1:
-                print(f"first refused replay:\n{story(came, st)}\n  {label}")
-        if after in came:
-            continue
-        came[after] = (st, label)
-        if wrong(after):
-            print(f"VIOLATION: {wrong(after)}\n{story(came, after)}")
-            sys.exit(1)
-        queue.append(after)
-print(f"{sorted(ON)}: {len(came)} states, no violation, {refused} refused replays")
+search(START, steps, wrong)

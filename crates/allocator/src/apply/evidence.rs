@@ -2,6 +2,7 @@
 
 use alloc::string::ToString;
 use core::net::IpAddr;
+use core::ops::RangeInclusive;
 
 use super::Outcome;
 use super::release_pool::{drop_holding, pools_held, suspect_holding};
@@ -21,8 +22,15 @@ struct Doubt {
     doubtful: bool,
     /// The observation must have begun after this revision.
     after: Revision,
-    /// The session that must have made it.
-    observer: Option<SessionId>,
+    /// The sessions that may have made it.
+    observers: RangeInclusive<u64>,
+    /// Only one that has claimed a pool of the space counts: its manager leads, or led.
+    of_leader: bool,
+}
+
+/// This session alone; nobody without one.
+fn only(session: Option<SessionId>) -> RangeInclusive<u64> {
+    session.map_or(1..=0, |session| session.get()..=session.get())
 }
 
 impl State {
@@ -41,10 +49,18 @@ impl State {
         };
         let latest = space.latest.get(&space.claimant(holding.client)).copied();
         let earlier = latest.is_some_and(|latest| holding.epoch < latest);
+        let epoch = holding.epoch.get();
         let doubt = Doubt {
             doubtful: holding.suspect.is_some() || earlier,
-            after: holding.suspect.unwrap_or(session_revision(latest)),
-            observer: latest,
+            after: holding.suspect.unwrap_or_default(),
+            // The latest session of a Swarm need not be of the manager that leads: enabling a plugin
+            // opens one too. Whoever released the pool can tell that it is gone, or one that came later.
+            observers: match (space.settings.sharing, holding.suspect) {
+                (Sharing::Exclusive, Some(_)) => epoch..=u64::MAX,
+                (Sharing::Exclusive, None) => epoch.saturating_add(1)..=u64::MAX,
+                _ => only(latest),
+            },
+            of_leader: space.settings.sharing == Sharing::Exclusive && holding.suspect.is_none(),
         };
         check_evidence(space, client, free, holding.client, &doubt)?;
         let (holder, claim) = (holding.client, holding.claim);
@@ -67,7 +83,8 @@ impl State {
             let doubt = Doubt {
                 doubtful: true,
                 after: cooling.released,
-                observer: space.holding(released_by, client).map(|holding| holding.epoch),
+                observers: only(space.holding(released_by, client).map(|holding| holding.epoch)),
+                of_leader: false,
             };
             check_evidence(space, client, free, cooling.claim.client, &doubt)?;
             let now = self.now;
@@ -109,13 +126,10 @@ impl State {
     }
 }
 
-fn session_revision(session: Option<SessionId>) -> Revision {
-    Revision::new(session.map_or(0, SessionId::get))
-}
-
 fn address_doubt(space: &Space, claim: &Claim, holding: Option<&Holding>) -> Doubt {
     let Some(holding) = holding else {
-        return Doubt { doubtful: true, after: Revision::default(), observer: None };
+        let (after, observers) = (Revision::default(), only(None));
+        return Doubt { doubtful: true, after, observers, of_leader: false };
     };
     let claimed = Revision::new(holding.claim.get());
     // Of an exclusive space only the holder of the pool's epoch can tell; a host of any other knows
@@ -125,7 +139,14 @@ fn address_doubt(space: &Space, claim: &Claim, holding: Option<&Holding>) -> Dou
         _ => space.latest.get(&space.claimant(claim.client)).copied(),
     };
     let stale = claim.epoch < holding.epoch || observer.is_some_and(|o| claim.epoch < o);
-    Doubt { doubtful: claim.suspect || stale, after: holding.suspect.unwrap_or(claimed), observer }
+    let after = holding.suspect.unwrap_or(claimed);
+    Doubt { doubtful: claim.suspect || stale, after, observers: only(observer), of_leader: false }
+}
+
+/// Whether a pool of the space stands under a session.
+fn has_claimed(space: &Space, session: SessionId) -> bool {
+    let pools = space.sets.values().flat_map(|set| set.pools.values());
+    pools.flat_map(|pool| &pool.holders).any(|holding| holding.epoch == session)
 }
 
 fn check_evidence(
@@ -147,7 +168,8 @@ fn check_evidence(
             let opened_by = space.sessions.get(session).map(|opened| opened.client);
             let counts = opened_by == Some(client)
                 && space.same_claimant(holder, client)
-                && doubt.observer == Some(*session)
+                && doubt.observers.contains(&session.get())
+                && (!doubt.of_leader || has_claimed(space, *session))
                 && *began >= doubt.after.max(Revision::new(session.get()));
             if counts { Ok(()) } else { Err(Rejection::NotTheObserver { what: what() }) }
         }

@@ -1,6 +1,7 @@
 //! What ends without its claimant's release: rules 7 and 11.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use berth_allocator::{Ending, Evidence, FreeSuspect, Response, Sharing};
 
@@ -10,9 +11,14 @@ use super::model::{Claim, Expected, Hold, Model, Pool, inside};
 struct Doubt<'a> {
     doubtful: bool,
     after: u64,
-    observer: Option<u64>,
+    observers: RangeInclusive<u64>,
+    of_leader: bool,
     holder: &'a str,
     space: &'a str,
+}
+
+fn only(session: Option<u64>) -> RangeInclusive<u64> {
+    session.map_or(1..=0, |session| session..=session)
 }
 
 impl Model {
@@ -38,7 +44,12 @@ impl Model {
         let doubt = Doubt {
             doubtful: hold.suspect.is_some() || earlier,
             after: hold.suspect.unwrap_or(0),
-            observer: latest,
+            observers: match (self.sharing(&pool.space), hold.suspect) {
+                (Sharing::Exclusive, Some(_)) => hold.epoch..=u64::MAX,
+                (Sharing::Exclusive, None) => hold.epoch + 1..=u64::MAX,
+                _ => only(latest),
+            },
+            of_leader: self.sharing(&pool.space) == Sharing::Exclusive && hold.suspect.is_none(),
             holder: &hold.client,
             space: &pool.space,
         };
@@ -78,7 +89,8 @@ impl Model {
         let doubt = Doubt {
             doubtful: claim.suspect || stale,
             after: hold.suspect.unwrap_or(hold.id),
-            observer,
+            observers: only(observer),
+            of_leader: false,
             holder: &claim.client,
             space: &pool.space,
         };
@@ -99,7 +111,8 @@ impl Model {
         let doubt = Doubt {
             doubtful: true,
             after: cooling.released,
-            observer: self.hold(under, client).map(|hold| hold.epoch),
+            observers: only(self.hold(under, client).map(|hold| hold.epoch)),
+            of_leader: false,
             holder: &cooling.claim.client,
             space: &pool.space,
         };
@@ -115,6 +128,11 @@ impl Model {
         free: &FreeSuspect,
         doubt: &Doubt<'_>,
     ) -> Result<(), &'static str> {
+        let claimed = |session| {
+            let here = self.pools.iter().filter(|pool| pool.space == doubt.space);
+            let made: Vec<u64> = here.map(|pool| pool.made).collect();
+            self.holds.iter().any(|hold| hold.epoch == session && made.contains(&hold.pool))
+        };
         match &free.evidence {
             Evidence::Operator { force: true, .. } => Ok(()),
             _ if !doubt.doubtful => Err("BERTH-0023"),
@@ -126,7 +144,8 @@ impl Model {
                     .any(|s| s.space == doubt.space && s.id == session.get() && s.client == client);
                 let good = opened
                     && self.same(doubt.space, doubt.holder, client)
-                    && doubt.observer == Some(session.get())
+                    && doubt.observers.contains(&session.get())
+                    && (!doubt.of_leader || claimed(session.get()))
                     && began.get() >= doubt.after
                     && began.get() >= session.get();
                 if good { Ok(()) } else { Err("BERTH-0025") }
