@@ -168,8 +168,10 @@ async fn stack(swarm: &Swarm) {
     .await;
 }
 
-/// A network with IPv6. Swarm's managers leave its IPv6 addresses to each host, so that only a space
-/// that all hosts share keeps them apart.
+/// A network with IPv6, as far as the engine goes. Swarm's managers give a task one address, of any of
+/// its network's subnets, and engines refuse a task whose address is IPv6: it is tried again until
+/// one is IPv4. Its IPv6 address is chosen by its host, so that only a space that all hosts share
+/// keeps these apart.
 async fn ipv6(swarm: &Swarm) {
     println!("== a network with IPv6, in a shared space");
     swarm.hosts[0].berth(&["space", "create", "six", "--shared"]).await;
@@ -181,8 +183,7 @@ async fn ipv6(swarm: &Swarm) {
     let given = endpoints(swarm, "six").await;
     let v4 = given.keys().filter(|address| address.is_ipv4()).count();
     println!("  {v4} IPv4 and {} IPv6 addresses of endpoints, none twice", given.len() - v4);
-    assert!(given.len() >= 2 * v4 && v4 >= 6, "{given:?}");
-    clean(swarm).await;
+    assert!(given.len() >= 2 * v4 && v4 >= 5, "{given:?}");
     remove(swarm, "six", "six").await;
     eventually_within(SWARM_PATIENCE, "the shared space is empty", async || {
         let pools: Vec<Value> = swarm.hosts[0].ask(&["pool", "ls", "--space", "six"]).await?;

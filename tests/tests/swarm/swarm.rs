@@ -12,6 +12,8 @@ use crate::host::{DRIVER, Host};
 
 /// How long a Swarm may take: to find a manager dead, to start its tasks elsewhere.
 pub(crate) const SWARM_PATIENCE: Duration = Duration::from_secs(150);
+/// Where the hosts reach this machine.
+pub(crate) const GATEWAY: &str = "198.18.77.1";
 /// The hosts' own network. Neither Docker's default ranges nor Berth's hold it.
 const SUBNET: &str = "198.18.77.0/24";
 /// Where Swarm's own allocator takes the ingress network from: apart from Berth's ranges.

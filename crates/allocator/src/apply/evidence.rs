@@ -2,7 +2,7 @@
 
 use alloc::string::ToString;
 use core::net::IpAddr;
-use core::ops::RangeInclusive;
+use core::ops::Range;
 
 use super::Outcome;
 use super::release_pool::{drop_holding, pools_held, suspect_holding};
@@ -23,14 +23,14 @@ struct Doubt {
     /// The observation must have begun after this revision.
     after: Revision,
     /// The sessions that may have made it.
-    observers: RangeInclusive<u64>,
+    observers: Range<u64>,
     /// Only one that has claimed a pool of the space counts: its manager leads, or led.
     of_leader: bool,
 }
 
 /// This session alone; nobody without one.
-fn only(session: Option<SessionId>) -> RangeInclusive<u64> {
-    session.map_or(1..=0, |session| session.get()..=session.get())
+fn only(session: Option<SessionId>) -> Range<u64> {
+    session.map_or(0..0, |session| session.get()..session.get().saturating_add(1))
 }
 
 impl State {
@@ -56,8 +56,8 @@ impl State {
             // The latest session of a Swarm need not be of the manager that leads: enabling a plugin
             // opens one too. Whoever released the pool can tell that it is gone, or one that came later.
             observers: match (space.settings.sharing, holding.suspect) {
-                (Sharing::Exclusive, Some(_)) => epoch..=u64::MAX,
-                (Sharing::Exclusive, None) => epoch.saturating_add(1)..=u64::MAX,
+                (Sharing::Exclusive, Some(_)) => epoch..u64::MAX,
+                (Sharing::Exclusive, None) => epoch.saturating_add(1)..u64::MAX,
                 _ => only(latest),
             },
             of_leader: space.settings.sharing == Sharing::Exclusive && holding.suspect.is_none(),

@@ -1,7 +1,7 @@
 //! What ends without its claimant's release: rules 7 and 11.
 
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
+use std::ops::Range;
 
 use berth_allocator::{Ending, Evidence, FreeSuspect, Response, Sharing};
 
@@ -11,14 +11,14 @@ use super::model::{Claim, Expected, Hold, Model, Pool, inside};
 struct Doubt<'a> {
     doubtful: bool,
     after: u64,
-    observers: RangeInclusive<u64>,
+    observers: Range<u64>,
     of_leader: bool,
     holder: &'a str,
     space: &'a str,
 }
 
-fn only(session: Option<u64>) -> RangeInclusive<u64> {
-    session.map_or(1..=0, |session| session..=session)
+fn only(session: Option<u64>) -> Range<u64> {
+    session.map_or(0..0, |session| session..session + 1)
 }
 
 impl Model {
@@ -45,8 +45,8 @@ impl Model {
             doubtful: hold.suspect.is_some() || earlier,
             after: hold.suspect.unwrap_or(0),
             observers: match (self.sharing(&pool.space), hold.suspect) {
-                (Sharing::Exclusive, Some(_)) => hold.epoch..=u64::MAX,
-                (Sharing::Exclusive, None) => hold.epoch + 1..=u64::MAX,
+                (Sharing::Exclusive, Some(_)) => hold.epoch..u64::MAX,
+                (Sharing::Exclusive, None) => hold.epoch + 1..u64::MAX,
                 _ => only(latest),
             },
             of_leader: self.sharing(&pool.space) == Sharing::Exclusive && hold.suspect.is_none(),
