@@ -304,7 +304,7 @@ impl Ipam for Driver {
     ) -> ipamapi::Result<AllocatedPool> {
         let until = deadline(context);
         let space = requests::space(&request, &self.local_space)?;
-        let (wanted, labels) = (requests::wanted(&request)?, requests::labels(&request.options));
+        let (wanted, labels) = (requests::wanted(&request)?, requests::labels(&request.options)?);
         let sharing = self.sharing(&space, until).await?;
         let half = self.half(&space);
         let session = half.session(&space, sharing, until).await.map_err(submit_error)?;

@@ -51,16 +51,16 @@ impl Replica {
     ///
     /// Returns as soon as the node runs: [`Self::status_when`] tells when there is a leader.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        start::start(config, clock).await
+        start::start(None, config, clock).await
     }
 
-    /// The same, on a port that was opened before.
+    /// The same, on a port that was opened before: so that nothing is made where it cannot be.
     pub async fn start_on(
         listener: PeerListener,
         config: Config,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        start::start_on(listener, config, clock).await
+        start::start(Some(listener), config, clock).await
     }
 
     /// This node's number.

@@ -43,22 +43,14 @@ pub(super) fn wanted(request: &PoolRequest) -> Result<WantedPool, IpamError> {
     })
 }
 
-/// The user's options, kept with the pool to be shown. The engine's own tell nothing about it, and
-/// what is too long to be kept is no reason to refuse a network.
-pub(super) fn labels(options: &Options) -> Labels {
+/// The user's options, kept with the pool. The engine's own tell nothing about it.
+pub(super) fn labels(options: &Options) -> Result<Labels, IpamError> {
     let own = |key: &str| key.starts_with("com.docker.network.") || key == "RequestAddressType";
     let mut labels = BTreeMap::new();
     for (key, value) in options.iter().filter(|(key, _)| !own(key)) {
-        if let (Ok(key), Ok(value)) = (Text::new(key), Text::new(value)) {
-            labels.insert(key, value);
-        } else {
-            tracing::warn!(key, "an option of a network is too long to be shown");
-        }
+        labels.insert(Text::new(key).map_err(bad)?, Text::new(value).map_err(bad)?);
     }
-    Labels::new(labels).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the options of a network are not shown");
-        Labels::default()
-    })
+    Labels::new(labels).map_err(bad)
 }
 
 /// The pool that an engine's id names.

@@ -60,16 +60,9 @@ pub enum StartError {
     },
 }
 
-/// Opens the port first, so that nothing is changed when that cannot be.
-pub(super) async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Replica, StartError> {
-    let listener = PeerListener::bind(&config.listen, config.insecure).await;
-    let refused = |source| StartError::Listen { address: config.listen.clone(), source };
-    let listener = listener.map_err(refused)?;
-    start_on(listener, config, clock).await
-}
-
-pub(super) async fn start_on(
-    listener: PeerListener,
+/// Starts a node on a port that is open, or that it opens itself once all else is in order.
+pub(super) async fn start(
+    listener: Option<PeerListener>,
     config: Config,
     clock: Arc<dyn Clock>,
 ) -> Result<Replica, StartError> {
@@ -101,7 +94,12 @@ pub(super) async fn start_on(
     let tuning = &config.tuning;
     let nodes = cluster.nodes.clone();
     let links = Links::new(identity, nodes, config.insecure, tuning.connect_timeout, &fatal);
-    let server = Server::new(listener, links.clone());
+    let listener = match listener {
+        Some(listener) => Ok(listener),
+        None => PeerListener::bind(&config.listen, config.insecure).await,
+    };
+    let refused = |source| StartError::Listen { address: config.listen.clone(), source };
+    let server = Server::new(listener.map_err(refused)?, links.clone());
     let network = NetworkFactory {
         links: links.clone(),
         append_timeout: tuning.append_timeout,
