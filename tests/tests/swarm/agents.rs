@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use crate::host::{DRIVER, Host};
 use crate::picture::{Expected, Picture};
-use crate::swarm::{PORT, SWARM_PATIENCE, Swarm};
+use crate::swarm::{OF_SWARMS, PORT, SWARM_PATIENCE, Swarm};
 
 /// What both Swarms ask for.
 const SUBNET: &str = "10.42.0.0/24";
@@ -50,7 +50,7 @@ async fn install(host: &Host, settings: &[&str]) {
 
 /// The two Swarms.
 async fn start() -> [Swarm; 2] {
-    let mut one = Swarm::hosts(3).await;
+    let mut one = Swarm::hosts(3, OF_SWARMS).await;
     let mut other = one.split_off(2);
     let server = format!("{}:{PORT}", one.hosts[0].address);
     let (listen, cluster) =

@@ -42,7 +42,7 @@ mount -t tmpfs tmpfs /run; mount -o remount,rw /proc/sys; mount -o remount,rw /s
 while :; do
     rm -f /run/docker.pid /run/docker/containerd/containerd.pid
     dockerd --host unix:///shared/docker.sock --host unix:///var/run/docker.sock \
-        --insecure-registry 198.18.77.0/24
+        --insecure-registry 198.18.0.0/16
     sleep 1
 done";
 

@@ -8,7 +8,7 @@ use berth_tests::{PATIENCE, eventually_within};
 use tempfile::TempDir;
 
 use crate::host::{DRIVER, Host};
-use crate::swarm::{GATEWAY, Swarm};
+use crate::swarm::{NETWORKS, OF_PLUGIN, Swarm};
 
 /// Lines of the engine's log in which a refused plugin's words are looked for.
 const RECENT: &str = "60";
@@ -24,7 +24,7 @@ impl Registry {
     fn start() -> Self {
         let binary = std::env::var("BERTH_TEST_REGISTRY").expect("scripts/check-swarm names it");
         let dir = tempfile::tempdir().unwrap();
-        let address = format!("{GATEWAY}:{}", berth_tests::free_ports(1)[0]);
+        let address = format!("{NETWORKS}.{OF_PLUGIN}.1:{}", berth_tests::free_ports(1)[0]);
         let config = format!(
             "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
              http: {{addr: '{address}'}}\n",
@@ -124,7 +124,7 @@ async fn serves(host: &Host, network: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plugin_is_set_up_and_keeps_its_data() {
-    let swarm = Swarm::hosts(1).await;
+    let swarm = Swarm::hosts(1, OF_PLUGIN).await;
     let host = &swarm.hosts[0];
 
     println!("== without any setting");

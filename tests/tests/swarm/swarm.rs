@@ -12,10 +12,13 @@ use crate::host::{DRIVER, Host};
 
 /// How long a Swarm may take: to find a manager dead, to start its tasks elsewhere.
 pub(crate) const SWARM_PATIENCE: Duration = Duration::from_secs(150);
-/// Where the hosts reach this machine.
-pub(crate) const GATEWAY: &str = "198.18.77.1";
-/// The hosts' own network. Neither Docker's default ranges nor Berth's hold it.
-const SUBNET: &str = "198.18.77.0/24";
+/// The hosts' own networks, `198.18.N.0/24`, one for each test that may run beside others. Neither
+/// Docker's default ranges nor Berth's hold them.
+pub(crate) const NETWORKS: &str = "198.18";
+/// Of tests of whole Swarms.
+pub(crate) const OF_SWARMS: u8 = 77;
+/// Of the plugin's.
+pub(crate) const OF_PLUGIN: u8 = 78;
 /// Where Swarm's own allocator takes the ingress network from: apart from Berth's ranges.
 const INGRESS: &str = "10.200.0.0/16";
 pub(crate) const PORT: u16 = 7100;
@@ -40,20 +43,21 @@ struct Ground {
 impl Swarm {
     /// Three managers that can serve.
     pub(crate) async fn start() -> Self {
-        let mut swarm = Self::hosts(3).await;
+        let mut swarm = Self::hosts(3, OF_SWARMS).await;
         swarm.install().await;
         swarm.join("manager").await;
         swarm
     }
 
-    /// Hosts with engines, and nothing else.
-    pub(crate) async fn hosts(count: u8) -> Self {
+    /// Hosts with engines, and nothing else, on a network of this number.
+    pub(crate) async fn hosts(count: u8, network_number: u8) -> Self {
         let dir = tempfile::Builder::new().prefix("berth-swarm-").tempdir().unwrap();
-        let network = format!("berth-swarm-{}", std::process::id());
-        outer(&["network", "create", "--subnet", SUBNET, &network]).await;
+        let network = format!("berth-swarm-{network_number}-{}", std::process::id());
+        let subnet = format!("{NETWORKS}.{network_number}.0/24");
+        outer(&["network", "create", "--subnet", &subnet, &network]).await;
         let mut hosts = Vec::new();
         for number in 1..=count {
-            let address = IpAddr::V4(Ipv4Addr::new(198, 18, 77, 10 + number));
+            let address = IpAddr::V4(Ipv4Addr::new(198, 18, network_number, 10 + number));
             let host = Host::start(&network, &format!("h{number}"), address, dir.path()).await;
             hosts.push(host);
         }
