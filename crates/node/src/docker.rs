@@ -281,15 +281,18 @@ impl Ipam for Driver {
     async fn capability(&self, context: &RequestContext) -> ipamapi::Result<Capability> {
         self.local.handshake(context.peer(), None).await;
         self.global.handshake(context.peer(), Some(&self.global_space)).await;
-        // The session is opened at once, so that a later leader finds it; nobody waits here.
-        let (global, space) = (Arc::clone(&self.global), self.global_space.clone());
+        // Sessions are opened at once, so that a later leader finds the Swarm's, and what an engine
+        // lost is known to be lost even if it asks for nothing; nobody waits here.
         let until = deadline(context);
-        tokio::spawn(async move {
-            let opened = global.session(&space, Sharing::Exclusive, until).await;
-            if let Err(error) = opened {
-                tracing::warn!(%error, %space, "the session could not be opened yet");
-            }
-        });
+        let swarm = (Arc::clone(&self.global), self.global_space.clone(), Sharing::Exclusive);
+        let host = (Arc::clone(&self.local), self.local_space.clone(), Sharing::Local);
+        for (half, space, sharing) in [swarm, host] {
+            tokio::spawn(async move {
+                if let Err(error) = half.session(&space, sharing, until).await {
+                    tracing::warn!(%error, %space, "the session could not be opened yet");
+                }
+            });
+        }
         Ok(Capability { requires_mac_address: false, requires_request_replay: true })
     }
 
