@@ -2,6 +2,7 @@
 //! takes one look-up, however many numbers are in it: after a maximal range comes a gap.
 
 use alloc::collections::BTreeMap;
+use core::ops::Bound;
 
 /// A set of `u128`, as disjoint ranges that never touch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,8 +48,8 @@ impl RangeSet {
             }
             first = before;
         }
-        let reach = last.saturating_add(1);
-        while let Some((&start, &end)) = self.ranges.range(first..=reach).next_back() {
+        let behind = (Bound::Excluded(first), Bound::Included(last.saturating_add(1)));
+        while let Some((&start, &end)) = self.ranges.range(behind).next_back() {
             last = last.max(end);
             self.ranges.remove(&start);
         }
@@ -58,9 +59,10 @@ impl RangeSet {
     /// Takes `first..=last` out.
     pub(crate) fn remove(&mut self, first: u128, last: u128) {
         while let Some((start, end)) = self.touching(first, last) {
-            self.ranges.remove(&start);
             if start < first {
                 self.ranges.insert(start, first - 1);
+            } else {
+                self.ranges.remove(&start);
             }
             if last < end {
                 self.ranges.insert(last + 1, end);

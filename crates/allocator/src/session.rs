@@ -51,7 +51,11 @@ impl Window {
     pub(crate) fn forget(&mut self, heard: Sequence) {
         if heard > self.heard {
             self.heard = heard;
-            self.answers = self.answers.split_off(&heard);
+            while let Some(answer) = self.answers.first_entry()
+                && *answer.key() < heard
+            {
+                answer.remove();
+            }
         }
     }
 }
