@@ -6,12 +6,13 @@
 //! Invariant: every request gets one answer, in time, and the driver learns of each answer that
 //! did not arrive ([`Ipam::undelivered`]). An answer counts as arrived once written, unless the
 //! caller closes the connection with it unread. A caller that shuts down its sending side counts
-//! as gone.
+//! as gone; what it asked for is not begun any more.
 
 mod brief;
 mod call;
 mod config;
 mod exchange;
+mod line;
 mod service;
 mod socket;
 mod stream;
@@ -32,6 +33,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
+use self::line::Line;
 use self::service::{Caller, Service};
 use self::stream::{Delivery, PluginStream};
 use crate::{Ipam, Peer};
@@ -122,11 +124,12 @@ async fn accept(
     loop {
         let room = connections.clone().acquire_owned().await;
         let room = room.expect("the semaphore is never closed");
-        match socket.listener.accept().await {
-            Ok((stream, _)) => {
+        let accepted = socket.listener.accept().await;
+        match accepted.and_then(|(stream, _)| Ok((Line::of(&stream)?, stream))) {
+            Ok((line, stream)) => {
                 let peer = peer_of(&stream);
-                let delivery = Delivery::default();
-                let caller = Caller { peer, delivery, running: running.clone() };
+                let (delivery, line) = (Delivery::default(), Arc::new(line));
+                let caller = Caller { peer, delivery, line, running: running.clone() };
                 let service = Arc::clone(service);
                 tokio::spawn(serve_connection(service, stream, caller, stopping.clone(), room));
             }

@@ -3,6 +3,7 @@
 //! The engine's default local space is this host's, in the local ledger, and needs no quorum. Its
 //! default global space, and any space named by `berth.space`, is the cluster's.
 
+mod attachments;
 mod begun;
 mod claims;
 mod engine;
@@ -36,6 +37,7 @@ pub use self::engine::{Place, boot};
 pub(crate) use self::observer::Due;
 pub use self::observer::{Observations, Observer, observer};
 
+use self::attachments::Attachments;
 use self::errors::{rejected, submit_error};
 use self::half::{Half, release_address, release_pool};
 use self::sessions::Sessions;
@@ -78,6 +80,7 @@ pub struct Driver {
     local_space: SpaceName,
     global_space: SpaceName,
     observer: Option<Observer>,
+    attachments: Option<Attachments>,
 }
 
 impl Driver {
@@ -97,6 +100,7 @@ impl Driver {
             local_space,
             global_space,
             observer,
+            attachments: docker_socket.map(Attachments::new),
         })
     }
 
@@ -218,6 +222,29 @@ impl Driver {
             }
         }
         unreachable!("an unverified request needs no observation")
+    }
+
+    /// Refuses what a user asks for although a task has it: to the state machine it looks like that
+    /// task's replay.
+    async fn refuse_taken(
+        &self,
+        pool: &PoolId,
+        request: &AddressRequest,
+        deadline: Deadline,
+    ) -> Result<(), IpamError> {
+        let swarm = self.attachments.as_ref().filter(|_| pool.space == self.global_space);
+        let Some(attachments) = swarm.filter(|_| !request.options.is_gateway()) else {
+            return Ok(());
+        };
+        let Some(address) = request.address else {
+            attachments.replay_is_over(pool);
+            return Ok(());
+        };
+        let within = Deadline::after(deadline.remaining().min(LOOK_MAX));
+        match attachments.taken(pool, address, within).await {
+            Some(by) => Err(ErrorKind::AddressInUse.because(format!("{address} is that of {by}"))),
+            None => Ok(()),
+        }
     }
 
     /// Says what a full pool is full of, where counting is cheap.
@@ -383,6 +410,7 @@ impl Ipam for Driver {
             half.claims.address_given(&pool, address, claim);
             return Ok(given_address(address, &pool, claim));
         }
+        self.refuse_taken(&pool, &request, until).await?;
         let fate = asked.map_or(Fate::GiveBack, Fate::Keep);
         match self.decide_address(half, command, fate, until).await {
             Ok(Response::Address(AddressGrant { address, claim, .. })) => {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use berth_node::api::types::{Space, Status};
 use berth_tests::{eventually, eventually_within};
-use serde_json::Value;
+use ipamapi::constants::{RELEASE_ADDRESS, REQUEST_ADDRESS};
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::host::{DRIVER, Host};
@@ -193,6 +194,35 @@ async fn ipv6(swarm: &Swarm) {
     swarm.hosts[0].berth(&["space", "rm", "six"]).await;
 }
 
+/// Swarm releases what a task still has; then a user names that address, which asks as a late replay of
+/// the task would.
+async fn wrong_release(swarm: &Swarm, network: &str, tasks: usize) {
+    println!("== a task's address is released, and asked for by a user");
+    let host = &swarm.hosts[0];
+    let picture = agree(swarm, network, tasks).await;
+    let address = picture.tasks.keys().next().expect("there are tasks").to_string();
+    let pools: Vec<Value> = host.ask(&["pool", "ls"]).await.unwrap();
+    let pool = pools.iter().find(|pool| pool["space"] == *swarm.space).expect("its pool");
+    let named = json!({"PoolID": pool["id"], "Address": address, "Options": {}});
+    assert_eq!(host.call(RELEASE_ADDRESS, &named).await, (200, json!({})));
+    let taken = format!("--ip={address}");
+    let run = ["run", "--rm", "--network", network, &taken, "busybox", "true"];
+    let refused = host.try_docker(&run).await.expect_err("a task has that address");
+    println!("  {address} refused: {}", refused.lines().next().unwrap_or_default());
+    assert!(
+        host.last_words("400").contains(&format!("{address} is that of task")),
+        "Berth says whose it is, in the engine's log"
+    );
+    // Refused as well while that container is not given up.
+    eventually_within(SWARM_PATIENCE, "a late replay has its address again", async || {
+        let (_, answer) = host.call(REQUEST_ADDRESS, &named).await;
+        (answer["Address"] == format!("{address}/24")).then_some(())
+    })
+    .await;
+    let again = agree(swarm, network, tasks).await;
+    assert_eq!(again.tasks, picture.tasks, "nothing has another address than before");
+}
+
 /// A network that is used up by what was released a moment ago: each of these is given again once the
 /// engine was seen not to use it, and a task does not wait for that.
 async fn reuse(swarm: &Swarm) {
@@ -330,6 +360,7 @@ async fn two_swarms_share_one_berth_through_agents() {
     other.ping(&picture).await;
 
     worker_lost(&one, "net", 10).await;
+    wrong_release(&one, "net", 10).await;
     stack(&one).await;
     ipv6(&one).await;
     full(&one).await;

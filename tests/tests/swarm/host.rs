@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use berth_node::api::types::{Address, AddressState, Pool, Status};
-use berth_tests::{binary, eventually};
+use berth_tests::{RawConnection, binary, eventually};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::process::Command;
@@ -174,6 +174,20 @@ impl Host {
         let path = self.dir.join(name);
         std::fs::write(&path, content).unwrap();
         path.display().to_string()
+    }
+
+    /// A call of its plugin, as its engine makes it; what it is answered.
+    pub(crate) async fn call(&self, method: &str, body: &Value) -> (u16, Value) {
+        let format = "{{.State.Pid}}";
+        let pid = outer(&["inspect", "--format", format, &self.container]).await;
+        let id = self.docker(&["plugin", "inspect", "--format", "{{.Id}}", DRIVER]).await;
+        let plugins = format!("/proc/{}/root/run/docker/plugins/{}", pid.trim(), id.trim());
+        // A socket's path has at most 108 characters.
+        let short = tempfile::tempdir().unwrap();
+        let link = short.path().join("plugin");
+        std::os::unix::fs::symlink(plugins, &link).unwrap();
+        let mut connection = RawConnection::open(&link.join("berth.sock")).await.unwrap();
+        connection.call(method, body.to_string().as_bytes()).await.unwrap()
     }
 
     /// Runs a shell command on the host.

@@ -21,6 +21,7 @@ use super::ServerConfig;
 use super::brief::brief;
 use super::call::Call;
 use super::exchange::{Exchange, Reply};
+use super::line::Line;
 use super::stream::{Delivery, Receipt};
 use crate::{Ipam, IpamError, Peer, RequestContext, constants};
 
@@ -37,6 +38,7 @@ pub(crate) struct Service {
 pub(crate) struct Caller {
     pub(crate) peer: Option<Peer>,
     pub(crate) delivery: Delivery,
+    pub(crate) line: Arc<Line>,
     pub(crate) running: mpsc::Sender<()>,
 }
 
@@ -100,6 +102,12 @@ impl Service {
             return Reply::from(&IpamError::unavailable(text));
         };
         let permit = permit.expect("the semaphore is never closed");
+        if caller.line.is_hung_up() {
+            // It may have lain here while this process stood still: since then the engine may have
+            // died, and its successor may have asked for what this would release.
+            tracing::warn!(request = id, call = brief(&call), "not begun: the caller hung up");
+            return Reply::from(&IpamError::unavailable("the caller hung up: nothing was changed"));
+        }
         // Dropped when this function ends in any way: that is how the driver learns of it.
         let (context, _waiting) = RequestContext::with_caller(id, caller.peer, deadline);
         let (reply, answer) = oneshot::channel();

@@ -31,15 +31,33 @@ async fn a_caller_that_hangs_up_while_the_driver_works() {
     undelivered(&mut plugin).await;
 }
 
+/// It lay in the socket while the server stood still, and its caller died.
+#[tokio::test]
+async fn a_caller_that_hung_up_before_its_request_was_begun() {
+    let mut plugin = Plugin::start(ServerConfig::default()).await;
+    plugin.gate.open();
+    // Nothing else runs between these lines: the server reads once the caller is gone.
+    let mut engine = Raw::connect(&plugin.path).await;
+    engine.post("IpamDriver.ReleaseAddress", r#"{"PoolID":"p","Address":"10.9.0.1"}"#).await;
+    drop(engine);
+    let mut next = Raw::connect(&plugin.path).await;
+    assert_eq!(next.call(REQUEST_ADDRESS, ANY_ADDRESS).await.status, 200);
+    assert!(matches!(plugin.event().await, Event::Asked { .. }));
+    assert_eq!(plugin.gate.changes(), 1, "the release was not begun");
+}
+
 /// The driver answers at once, so the caller hangs up before the driver is asked, or before, while
 /// or after the answer is written. However it falls: what was given was given in vain.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_hangs_up_without_reading() {
     let mut plugin = Plugin::start(ServerConfig::default()).await;
     plugin.gate.open();
-    for _ in 0..1000 {
+    for number in 0..1000 {
         let mut engine = Raw::connect(&plugin.path).await;
         engine.post(REQUEST_ADDRESS, ANY_ADDRESS).await;
+        if number % 2 == 0 {
+            tokio::task::yield_now().await;
+        }
         drop(engine);
     }
     plugin.drained().await;

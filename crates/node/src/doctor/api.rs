@@ -65,9 +65,12 @@ read! {
     /// `GET /tasks`
     Task {
         id "ID": String,
+        spec "Spec": TaskSpec,
         status "Status": TaskStatus,
         attachments "NetworksAttachments": Vec<Attachment>,
     }
+    TaskSpec { runtime "Runtime": String, networks "Networks": Vec<Target>, }
+    Target { network "Target": String, }
     TaskStatus { state "State": String, }
     Attachment { network "Network": Reference, addresses "Addresses": Vec<String>, }
     Reference { id "ID": String, }

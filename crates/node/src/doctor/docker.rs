@@ -20,6 +20,10 @@ const BUILT_IN: [&str; 3] = ["", "default", "null"];
 const SPACE: &str = "berth.space";
 /// A network of a Swarm.
 const SWARM: &str = "swarm";
+/// The runtime of a task that attaches a container to a Swarm's network, and its state until it has
+/// an address.
+const ATTACHMENT: &str = "attachment";
+const NEW: &str = "new";
 /// States after which Swarm has released a task's addresses.
 const ENDED: [&str; 6] = ["complete", "shutdown", "failed", "rejected", "remove", "orphaned"];
 
@@ -101,7 +105,8 @@ fn shown(inspected: api::Network, named: &[String]) -> Result<Shown, DockerError
     let (space, driver) = (ipam.options.get(SPACE).cloned(), ipam.driver);
     let ours = is_ours(&driver) || named.contains(&driver);
     let swarm = scope == SWARM;
-    let network = Network { id, name, driver, ours, space, swarm, prefixes, uses };
+    let attaching = false;
+    let network = Network { id, name, driver, ours, space, swarm, attaching, prefixes, uses };
     Ok(Shown { network, fixed })
 }
 
@@ -123,6 +128,10 @@ async fn swarm_view(socket: &Path, shown: &[Shown]) -> Result<SwarmView, DockerE
     }
     let tasks: Vec<Task> = ask(socket, "/tasks").await?;
     for task in tasks.iter().filter(|task| !ENDED.contains(&task.status.state.as_str())) {
+        let waits = task.spec.runtime == ATTACHMENT && task.status.state == NEW;
+        for target in task.spec.networks.iter().filter(|_| waits) {
+            networks.entry(target.network.clone()).and_modify(|network| network.attaching = true);
+        }
         for attached in &task.attachments {
             let Some(network) = networks.get_mut(&attached.network.id) else { continue };
             for given in &attached.addresses {

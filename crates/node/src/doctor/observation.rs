@@ -42,6 +42,8 @@ pub struct Network {
     pub space: Option<String>,
     /// It belongs to a Swarm.
     pub swarm: bool,
+    /// A container waits to be attached to it, and has no address yet.
+    pub attaching: bool,
     /// Its subnets.
     pub prefixes: Vec<IpNet>,
     /// Addresses in use, and by what.
