@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use berth_allocator::{AddressKind, ClaimId, PoolId};
 
 use crate::place::{Claimant, Place, Which};
-use crate::{Action, Operation, Outcome};
+use crate::{Action, Operation, Outcome, Scope};
 
 /// One time for which an address was held.
 #[derive(Debug, Clone)]
@@ -50,14 +50,24 @@ impl<'a> Hold<'a> {
         Claimant::of(self.given, self.pool)
     }
 
-    /// Whether something that was asked for later, or meanwhile, may have ended it. A release ends
-    /// the claim that stood when it was asked for, never one that was asked for since; and never
-    /// one of a later session.
+    /// Whether something that was asked for later, or meanwhile, may have ended it. The release of an
+    /// address ends the claim that stood when it was asked for, never one that was asked for since;
+    /// that of a pool, all claims under it that stand when it has its effect. None ends a claim of
+    /// a later session.
     fn may_end_by(&self, end: &End<'a>) -> bool {
-        let late = end.by.invoked < self.given.invoked;
+        let late = match end.by.action {
+            Action::ReleaseAddress { .. } => end.by.invoked < self.given.invoked,
+            _ => over_before(end.by, self.given),
+        };
         let fenced = end.by.session < self.given.session;
         !late && (end.whoever || (!fenced && end.claimant == self.claimant()))
     }
+}
+
+/// Whether an operation had its effect before another one was asked for.
+fn over_before(operation: &Operation, other: &Operation) -> bool {
+    operation.outcome != Outcome::Unknown
+        && operation.returned.is_some_and(|returned| returned < other.invoked)
 }
 
 /// Something that may end claims.
@@ -73,6 +83,8 @@ struct End<'a> {
 pub(crate) struct Ends<'a> {
     addresses: HashMap<(Which<'a>, IpAddr), Vec<End<'a>>>,
     pools: HashMap<Which<'a>, Vec<End<'a>>>,
+    /// Explicit requests for hosts' own pools: those of earlier sessions that overlap give way.
+    yields: HashMap<Place<'a>, Vec<(&'a Operation, Which<'a>)>>,
 }
 
 impl<'a> Ends<'a> {
@@ -83,6 +95,14 @@ impl<'a> Ends<'a> {
                 Action::ReleaseAddress { pool, address } => (pool, Some(*address), false),
                 Action::ReleasePool { pool } => (pool, None, false),
                 Action::Free { pool, address } => (pool, *address, true),
+                Action::RequestPool { space, prefix: Some(prefix), sub_pool } => {
+                    let place = Place::at(by.scope, &by.host, space);
+                    let wanted = Which { place, prefix: *prefix, sub_pool: *sub_pool };
+                    if by.scope == Scope::Local && sub_pool.is_none() {
+                        ends.yields.entry(wanted.place.clone()).or_default().push((by, wanted));
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             let which = Which::of(by, pool);
@@ -103,7 +123,20 @@ impl<'a> Ends<'a> {
 
     /// When it may have ended first.
     fn first(&self, hold: &Hold<'a>) -> Option<u64> {
-        self.on(hold).filter(|end| hold.may_end_by(end)).map(|end| end.by.invoked).min()
+        let ends = self.on(hold).filter(|end| hold.may_end_by(end)).map(|end| end.by.invoked);
+        ends.chain(self.yielded(hold.given, hold.pool)).min()
+    }
+
+    /// When a pool of a host's own may have given way, for what an operation was given of it.
+    fn yielded(&self, given: &'a Operation, pool: &'a PoolId) -> Option<u64> {
+        let which = Which::of(given, pool);
+        let yields = self.yields.get(&which.place).into_iter().flatten();
+        let gives_way = |(by, wanted): &&(&Operation, Which<'a>)| {
+            let over = over_before(by, given);
+            let overlaps = *wanted != which && wanted.prefix.overlaps(which.prefix);
+            by.session > given.session && overlaps && !over
+        };
+        yields.filter(gives_way).map(|(by, _)| by.invoked).min()
     }
 
     /// Whether it has ended for certain: something that ends it was asked for after it was given, and
@@ -117,7 +150,10 @@ impl<'a> Ends<'a> {
     }
 
     /// Whether a pool that an operation was given may have ended since.
-    pub(crate) fn may_have_ended(&self, given: &Operation, pool: &PoolId) -> bool {
+    pub(crate) fn may_have_ended(&self, given: &'a Operation, pool: &'a PoolId) -> bool {
+        if self.yielded(given, pool).is_some() {
+            return true;
+        }
         let claimant = Claimant::of(given, pool);
         let ends = self.pools.get(&Which::of(given, pool)).into_iter().flatten();
         ends.filter(|end| end.by.invoked >= given.invoked)

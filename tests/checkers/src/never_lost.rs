@@ -1,50 +1,78 @@
 //! K2: what was acknowledged, and whose release nobody asked for, is there in the end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
+
+use berth_allocator::AddressKind;
 
 use crate::holds::{Ends, Hold, by_address, holds};
 use crate::place::{Claimant, Place, Which};
-use crate::{Action, History, Listed, Listing, Operation, Outcome, Rule, Scope, Violation};
+use crate::{Action, History, Listed, Listing, Operation, Outcome, Rule, Violation};
 
 /// Finds pools and addresses that are missing in the last listing. Without one nothing is found.
 pub fn never_lost(history: &History) -> Vec<Violation> {
     let Some(last) = &history.last else { return Vec::new() };
     let there = There::new(last);
     let ends = Ends::of(&history.operations);
+    let unheard: Vec<&Operation> = history
+        .operations
+        .iter()
+        .filter(|operation| operation.outcome == Outcome::Unknown)
+        .collect();
     let mut found = lost_pools(&history.operations, &there, &ends);
     for holds in by_address(holds(&history.operations, &ends)).values() {
         found.extend(holds.iter().filter(|hold| stands(hold, holds)).filter_map(|hold| {
-            let seen = there.addresses.get(&(hold.which(), hold.address));
-            lost(hold, seen.copied())
+            let adopted = || unheard.iter().any(|request| may_have_adopted(request, hold));
+            // A list shows one claim on a gateway that hosts share, and one pool that it is of.
+            let shared = hold.gateway && hold.claimant() != Claimant::REALM;
+            let same =
+                |at: &Which<'_>| *at == hold.which() || (shared && at.prefix == hold.pool.prefix);
+            let seen = there.on(hold).find(|(at, _)| same(at)).map(|(_, listed)| listed);
+            lost(hold, seen, || shared || adopted())
         }));
     }
     found
 }
 
+/// Whether a later session may have adopted a claim without hearing of it.
+fn may_have_adopted(request: &Operation, hold: &Hold<'_>) -> bool {
+    let Action::RequestAddress { pool, address, kind } = &request.action else { return false };
+    let names =
+        *address == Some(hold.address) || (address.is_none() && *kind == AddressKind::Gateway);
+    names
+        && request.session > hold.given.session
+        && Which::of(request, pool) == hold.which()
+        && Claimant::of(request, pool) == hold.claimant()
+}
+
 /// What was listed.
 struct There<'a> {
-    pools: HashMap<Which<'a>, &'a Listing>,
-    addresses: HashMap<(Which<'a>, IpAddr), &'a Listed>,
+    pools: HashSet<Which<'a>>,
+    addresses: HashMap<(Place<'a>, IpAddr), Vec<(Which<'a>, &'a Listed)>>,
 }
 
 impl<'a> There<'a> {
     fn new(last: &'a [Listing]) -> Self {
-        let mut there = Self { pools: HashMap::new(), addresses: HashMap::new() };
+        let mut there = Self { pools: HashSet::new(), addresses: HashMap::new() };
         for listing in last {
             let place = Place::at(listing.scope, &listing.host, &listing.pool.space);
-            let which = Which::at(place, &listing.pool);
+            let which = Which::at(place.clone(), &listing.pool);
             for listed in &listing.addresses {
-                there.addresses.insert((which.clone(), listed.address), listed);
+                let at = there.addresses.entry((place.clone(), listed.address)).or_default();
+                at.push((which.clone(), listed));
             }
-            there.pools.insert(which, listing);
+            there.pools.insert(which);
         }
         there
     }
+
+    fn on(&self, hold: &Hold<'a>) -> impl Iterator<Item = (&Which<'a>, &'a Listed)> {
+        let at = self.addresses.get(&(hold.place(), hold.address));
+        at.into_iter().flatten().map(|(which, listed)| (which, *listed))
+    }
 }
 
-/// Whether a hold was neither ended nor taken over by a later session. Of a host's own pools only
-/// those of its latest session stand for certain.
+/// Whether a hold was neither ended nor taken over by a later session.
 fn stands(hold: &Hold<'_>, all: &[Hold<'_>]) -> bool {
     let later = |other: &Hold<'_>| {
         other.given.session > hold.given.session && other.claimant() == hold.claimant()
@@ -52,10 +80,16 @@ fn stands(hold: &Hold<'_>, all: &[Hold<'_>]) -> bool {
     hold.until == u64::MAX && !all.iter().any(later)
 }
 
-fn lost(hold: &Hold<'_>, seen: Option<&Listed>) -> Option<Violation> {
+fn lost(
+    hold: &Hold<'_>,
+    seen: Option<&Listed>,
+    may_differ: impl Fn() -> bool,
+) -> Option<Violation> {
     let missing = match (seen, hold.claim) {
         (None, _) => "is not there".to_owned(),
-        (Some(Listed { claim: Some(found), .. }), Some(claim)) if *found != claim => {
+        (Some(Listed { claim: Some(found), .. }), Some(claim))
+            if *found != claim && !may_differ() =>
+        {
             format!("has claim {found} instead of {claim}")
         }
         _ => return None,
@@ -80,24 +114,11 @@ fn lost_pools<'a>(
     }
     let found = latest.iter().filter_map(|((which, _), given)| {
         let Outcome::Pool { pool, .. } = &given.outcome else { return None };
-        let gone = !there.pools.contains_key(which)
-            && !ends.may_have_ended(given, pool)
-            && !may_have_yielded(given, operations);
+        let gone = !there.pools.contains(which) && !ends.may_have_ended(given, pool);
         let what = || format!("{pool} was given, not released, and is not there");
         gone.then(|| Violation::new(Rule::NeverLost, what(), [*given]))
     });
     found.collect()
-}
-
-/// Of a host's own pools, those of earlier sessions give way.
-fn may_have_yielded(given: &Operation, operations: &[Operation]) -> bool {
-    given.scope == Scope::Local
-        && operations.iter().any(|other| {
-            other.scope == Scope::Local
-                && other.host == given.host
-                && other.session > given.session
-                && matches!(other.action, Action::RequestPool { prefix: Some(_), .. })
-        })
 }
 
 #[cfg(test)]
@@ -176,5 +197,8 @@ mod tests {
         assert_eq!(never_lost(&history(&listing)), []);
         listing.addresses[0].claim = Some(berth_allocator::ClaimId::new(9));
         assert_eq!(never_lost(&history(&listing)).len(), 1);
+        script.unknown(2, Some(A));
+        let adopted = History { last: Some(vec![listing]), ..script.history() };
+        assert_eq!(never_lost(&adopted), [], "a later session may have adopted it unheard");
     }
 }

@@ -2,18 +2,18 @@
 //!
 //! An address is held from the answer that gave it until a release of it was asked for: between the
 //! two it was its owner's for certain, so two such times that overlap are a fault, without false
-//! alarms. The claim rules know three ways in which an address is rightly given while it is held:
+//! alarms. (On a host's own pools, one of an earlier session ends as well when an explicit request for
+//! another that overlaps it is made.) The claim rules know two ways in which an address is rightly
+//! given while it is held:
 //!
 //! - A later session of the same claimant asks for the same address of the same pool: it adopts the
 //!   claim, whose owner is the same object. From then on the earlier claim counts no more.
-//! - On a host's own pools, those of an earlier session give way to an explicit request for another
-//!   pool that overlaps them.
 //! - Hosts of a shared space share a gateway.
 //!
-//! A fourth, reservations that are common to the hosts of a shared space, is not known here.
+//! A third, reservations that are common to the hosts of a shared space, is not known here.
 
 use crate::holds::{Ends, Hold, by_address, holds};
-use crate::{Operation, Rule, Scope, Violation};
+use crate::{Operation, Rule, Violation};
 
 /// Finds addresses that were held twice.
 pub fn never_twice(operations: &[Operation]) -> Vec<Violation> {
@@ -81,9 +81,7 @@ fn judge(first: &Hold<'_>, second: &Hold<'_>) -> Verdict {
 fn takes_over(earlier: &Hold<'_>, later: &Hold<'_>) -> bool {
     let in_order = earlier.given.session < later.given.session
         && Some(earlier.given.invoked) <= later.given.returned;
-    let same_pool = earlier.which() == later.which();
-    let yielded = later.given.scope == Scope::Local && !same_pool;
-    in_order && ((same_pool && later.named) || yielded)
+    in_order && later.named && earlier.which() == later.which()
 }
 
 fn fault(first: &Hold<'_>, second: &Hold<'_>) -> Violation {
@@ -217,9 +215,11 @@ mod tests {
     fn a_hosts_own_pool_gives_way_to_a_later_session() {
         let mut script = Script::local();
         script.given(1, A).host("a");
-        script.prefix("10.0.0.0/16").given(2, A).host("a");
+        script.prefix("10.0.0.0/16").pool(2).host("a");
+        script.given(2, A).host("a");
         assert_eq!(check(&script), 0);
-        script.prefix("10.0.0.0/8").given(2, A).host("a");
+        script.prefix("10.0.0.0/8").pool(2).host("a");
+        script.given(2, A).host("a");
         assert_eq!(check(&script), 1);
     }
 }

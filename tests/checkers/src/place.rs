@@ -46,8 +46,16 @@ impl<'a> Which<'a> {
 pub(crate) struct Claimant<'a>(Option<&'a str>);
 
 impl<'a> Claimant<'a> {
+    /// Whoever speaks in an exclusive space. The first of all.
+    pub(crate) const REALM: Self = Self(None);
+
+    /// Whoever speaks in any other.
+    pub(crate) fn host(operation: &'a Operation) -> Self {
+        Self(Some(&operation.host))
+    }
+
     /// Ids of exclusive spaces carry an epoch, and no others do.
     pub(crate) fn of(operation: &'a Operation, pool: &PoolId) -> Self {
-        Self(pool.epoch.is_none().then_some(operation.host.as_str()))
+        if pool.epoch.is_some() { Self::REALM } else { Self::host(operation) }
     }
 }
