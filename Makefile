@@ -1,6 +1,6 @@
 # Thin by rule: what takes more than a line lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: build demo demo-down test image plugin swarm-test bench docs fmt help
+.PHONY: build demo demo-down test models image plugin swarm-test bench docs fmt help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -25,6 +25,9 @@ test: ready ## everything that must hold before a change lands
 
 image: build ## the container image berth:latest, which docker-compose.yml runs
 	@scripts/image
+
+models: ## random histories of the allocator against its naive model (STEPS=1_000_000 SEED=1)
+	@scripts/models
 
 plugin: build ## the managed plugin's directory, .plugin/, for `docker plugin create`
 	@scripts/plugin

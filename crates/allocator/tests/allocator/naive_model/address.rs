@@ -21,7 +21,7 @@ struct Asked<'a> {
 }
 
 /// Addresses of a prefix that belong to nobody.
-fn is_edge(prefix: Prefix, address: IpAddr) -> bool {
+pub(super) fn is_edge(prefix: Prefix, address: IpAddr) -> bool {
     let (first, last) = (number(address) == prefix.first(), number(address) == prefix.last());
     if address.is_ipv4() { prefix.length() < 31 && (first || last) } else { first }
 }
@@ -57,11 +57,15 @@ impl Model {
         });
     }
 
-    fn held<'a>(&'a self, space: &'a str, address: IpAddr) -> impl Iterator<Item = &'a Claim> {
+    pub(super) fn held<'a>(
+        &'a self,
+        space: &'a str,
+        address: IpAddr,
+    ) -> impl Iterator<Item = &'a Claim> {
         self.claims.iter().filter(move |claim| claim.space == space && claim.address == address)
     }
 
-    fn cools(&self, space: &str, address: IpAddr) -> Option<&Cooling> {
+    pub(super) fn cools(&self, space: &str, address: IpAddr) -> Option<&Cooling> {
         self.cooling.iter().find(|c| c.claim.space == space && c.claim.address == address)
     }
 
@@ -218,6 +222,7 @@ impl Model {
             client: asked.client.into(),
             epoch: *epoch,
             id: self.revision,
+            since: self.now,
             kind: request.kind,
             suspect: false,
         };
@@ -226,7 +231,8 @@ impl Model {
             let own = |c: &&mut Claim| {
                 c.space == space && c.address == address && (!shared || c.client == asked.client)
             };
-            *self.claims.iter_mut().find(own).expect("it was found before") = claim;
+            let before = self.claims.iter_mut().find(own).expect("it was found before");
+            *before = Claim { since: before.since, ..claim };
         } else {
             self.cooling.retain(|c| c.claim.space != space || c.claim.address != address);
             self.claims.push(claim);

@@ -31,6 +31,7 @@ pub(super) struct Session {
     pub(super) space: String,
     pub(super) id: u64,
     pub(super) client: String,
+    pub(super) opened: u64,
 }
 
 #[derive(Clone)]
@@ -42,6 +43,7 @@ pub(super) struct Pool {
     pub(super) part: Option<Prefix>,
     pub(super) name: Option<PoolName>,
     pub(super) gateway: Option<IpAddr>,
+    pub(super) since: u64,
     pub(super) behind: bool,
 }
 
@@ -51,6 +53,7 @@ pub(super) struct Hold {
     pub(super) client: String,
     pub(super) epoch: u64,
     pub(super) id: u64,
+    pub(super) since: u64,
     pub(super) gateway_due: bool,
     pub(super) suspect: Option<u64>,
 }
@@ -64,6 +67,7 @@ pub(super) struct Claim {
     pub(super) client: String,
     pub(super) epoch: u64,
     pub(super) id: u64,
+    pub(super) since: u64,
     pub(super) kind: AddressKind,
     pub(super) suspect: bool,
 }
@@ -163,7 +167,8 @@ impl Model {
             return Err("BERTH-0006");
         }
         let id = self.revision;
-        self.sessions.push(Session { space: space.into(), id, client: client.into() });
+        let opened = self.now;
+        self.sessions.push(Session { space: space.into(), id, client: client.into(), opened });
         Ok(Response::SessionOpened(SessionId::new(id)))
     }
 

@@ -81,8 +81,8 @@ impl Model {
         } else {
             self.make_room(space, prefix, sub_pool, session)?;
             let (space, part) = (space.to_string(), sub_pool);
-            let (gateway, behind) = (None, false);
-            self.pools.push(Pool { made, space, prefix, part, name, gateway, behind });
+            let (gateway, since, behind) = (None, self.now, false);
+            self.pools.push(Pool { made, space, prefix, part, name, gateway, since, behind });
             self.begin_hold(made, client, session);
             Grant::New
         };
@@ -92,8 +92,8 @@ impl Model {
     }
 
     fn begin_hold(&mut self, pool: u64, client: &str, epoch: u64) {
-        let (client, id) = (client.into(), self.revision);
-        self.holds.push(Hold { pool, client, epoch, id, gateway_due: false, suspect: None });
+        let (client, id, since) = (client.into(), self.revision, self.now);
+        self.holds.push(Hold { pool, client, epoch, id, since, gateway_due: false, suspect: None });
     }
 
     fn claim_known(
