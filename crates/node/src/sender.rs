@@ -140,7 +140,7 @@ impl Sender {
     /// A sender for `client`, which is this process's alone. `address` says where it runs.
     pub fn new(target: Target, client: ClientName, address: Text) -> Self {
         let mut instance = [0; 16];
-        getrandom::fill(&mut instance).expect("the system gives random numbers");
+        berth_replication::fill_random(&mut instance).expect("the system gives random numbers");
         Self {
             target,
             client,

@@ -221,7 +221,7 @@ fn write(path: &Path, owner: &Owner) -> Result<(), DirectoryError> {
 
 fn random() -> Result<u128, DirectoryError> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
+    crate::fill_random(&mut bytes)
         .map_err(|error| DirectoryError::Random { reason: error.to_string() })?;
     Ok(u128::from_le_bytes(bytes))
 }

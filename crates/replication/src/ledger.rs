@@ -15,6 +15,7 @@ use berth_allocator::{Answer, Batch, Envelope, State, Timestamp};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::blocking;
 use crate::directory::DirectoryError;
 use crate::fatal::FatalError;
 use crate::rocks::StoreError;
@@ -119,7 +120,7 @@ impl Ledger {
         let fatal = Fatal::new();
         let opening = {
             let (config, fatal) = (config.clone(), fatal.clone());
-            tokio::task::spawn_blocking(move || recovery::recover(&config, &fatal))
+            blocking::spawn(move || recovery::recover(&config, &fatal))
         };
         let interrupted = |error: tokio::task::JoinError| LedgerStartError::Interrupted {
             reason: error.to_string(),
@@ -171,7 +172,7 @@ impl Ledger {
             let state = self.shared.state();
             (state.clone(), self.shared.last.load(Ordering::Acquire))
         };
-        let hashing = tokio::task::spawn_blocking(move || Fingerprint {
+        let hashing = blocking::spawn(move || Fingerprint {
             applied: LogIndex::new(applied),
             revision: state.revision(),
             value: state.fingerprint(),

@@ -14,6 +14,7 @@
 //! library is an alpha and why the state lives in memory.
 
 mod attendants;
+mod blocking;
 mod clock;
 mod cluster;
 mod config;
@@ -26,11 +27,14 @@ mod ledger;
 mod machine;
 mod proposer;
 mod raft;
+mod random;
 mod reads;
 mod replica;
 mod rocks;
 mod secret;
 mod servers;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod snapshot;
 mod transport;
 mod types;
@@ -44,6 +48,7 @@ pub use directory::DirectoryError;
 pub use fatal::{Fatal, FatalError};
 pub use ledger::{Ledger, LedgerConfig, LedgerError, LedgerStartError, LedgerStatus};
 pub use proposer::{NotExecuted, ProposeError, Proposed};
+pub use random::fill_random;
 pub use reads::{Consistency, Read, ReadError};
 pub use replica::{
     AskError, Fingerprint, MemberStatus, Replica, Respond, Role, StartError, Status,

@@ -20,6 +20,7 @@ pub use start::StartError;
 pub use status::{Fingerprint, MemberStatus, Role, Status};
 
 use crate::attendants::Attendants;
+use crate::blocking;
 use crate::proposer::Proposer;
 use crate::reads::ReadIndexes;
 use crate::{
@@ -127,7 +128,7 @@ impl Replica {
     /// proportion to the state, but holds up nothing.
     pub async fn fingerprint(&self) -> Fingerprint {
         let (state, applied) = self.0.core.applied().read(State::clone);
-        let hashing = tokio::task::spawn_blocking(move || Fingerprint {
+        let hashing = blocking::spawn(move || Fingerprint {
             applied,
             revision: state.revision(),
             value: state.fingerprint(),

@@ -17,7 +17,9 @@ mod witness;
 pub(crate) use commits::{Commits, Write};
 pub use error::{EntryError, StoreError};
 pub(crate) use log::RaftLog;
+#[cfg(feature = "sim")]
+pub(crate) use store::Pair;
 pub(crate) use store::Store;
-use store::{Family, index_key};
+pub(crate) use store::{Change, Family, index_key};
 #[cfg(test)]
 pub(crate) use witness::golden;

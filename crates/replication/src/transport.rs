@@ -23,6 +23,6 @@ pub(crate) use greeting::{Identity, Lane};
 pub(crate) use link::{CallError, Greeter, Link, Target};
 pub(crate) use links::Links;
 pub(crate) use message::{AppendOutcome, Candidacy, Failure, Request, Response, TransferOutcome};
-pub use server::PeerListener;
 pub(crate) use server::{Handle, Server, Session};
+pub use stream::PeerListener;
 pub(crate) use stream::Plaintext;

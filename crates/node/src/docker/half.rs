@@ -1,7 +1,7 @@
 //! One half of the driver: an engine's requests about spaces of one kind of home, the cluster's
 //! (global) or this host's (local).
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,8 @@ pub(super) struct Half {
     pub(super) claims: Claims,
     pub(super) unheard: Unheard,
     locks: Vec<RwLock<()>>,
-    hasher: RandomState,
+    /// Fixed, so that the same pools share a lock in every run.
+    hasher: BuildHasherDefault<DefaultHasher>,
     settling: Arc<Semaphore>,
     /// Whether what an earlier run of this process left open is settled.
     resumed: watch::Sender<bool>,
@@ -52,7 +53,7 @@ impl Half {
             claims: Claims::default(),
             unheard,
             locks: (0..LOCKS).map(|_| RwLock::default()).collect(),
-            hasher: RandomState::new(),
+            hasher: BuildHasherDefault::default(),
             settling: Arc::new(Semaphore::new(SETTLING_MAX)),
             resumed: watch::Sender::new(false),
         });

@@ -11,6 +11,7 @@ use super::entry::Entry;
 use super::recovery::TRIMMED;
 use super::{LedgerError, Shared};
 use crate::Clock;
+use crate::blocking;
 use crate::directory::DataDirectory;
 use crate::raft::{LogPosition, MembershipRecord};
 use crate::rocks::{Commits, StoreError, Write};
@@ -122,7 +123,7 @@ impl Worker {
         let state = self.shared.state().clone();
         let snapshots = Arc::clone(&self.snapshots);
         let last = LogPosition { term: 0, leader: 0, index };
-        Some(tokio::task::spawn_blocking(move || {
+        Some(blocking::spawn(move || {
             snapshots.write(Some(last), MembershipRecord::default(), &state)
         }))
     }

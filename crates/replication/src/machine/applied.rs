@@ -27,6 +27,8 @@ pub(crate) struct Applied {
 
 impl Applied {
     pub(super) fn new(point: Point) -> Self {
+        #[cfg(feature = "sim")]
+        crate::sim::observe(|| crate::sim::Event::installed(point.last.as_ref(), &point.state));
         let progress = Arc::new(watch::Sender::new(end(&point)));
         Self { point: Arc::new(RwLock::new(point)), progress }
     }
@@ -62,13 +64,23 @@ impl Applied {
             if let Some(membership) = membership {
                 point.membership = membership;
             }
-            Answers(batch.map(|batch| point.state.apply(batch)).unwrap_or_default())
+            let answers = batch.map(|batch| point.state.apply(batch)).unwrap_or_default();
+            #[cfg(feature = "sim")]
+            crate::sim::observe(|| crate::sim::Event::Applied {
+                position: (&id).into(),
+                batch,
+                answers: &answers,
+                state: &point.state,
+            });
+            Answers(answers)
         };
         self.progress.send_replace(id.index() + 1);
         answers
     }
 
     pub(super) fn replace(&self, point: Point) {
+        #[cfg(feature = "sim")]
+        crate::sim::observe(|| crate::sim::Event::installed(point.last.as_ref(), &point.state));
         let end = end(&point);
         *self.point_mut() = point;
         self.progress.send_replace(end);

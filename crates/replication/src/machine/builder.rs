@@ -7,6 +7,7 @@ use openraft::RaftSnapshotBuilder;
 
 use super::applied::Point;
 use crate::Fatal;
+use crate::blocking;
 use crate::raft::{LogPosition, MembershipRecord, Snapshot, SnapshotMeta, TypeConfig};
 use crate::snapshot::{SnapshotFile, SnapshotStore};
 
@@ -24,7 +25,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
         let Point { state, last, membership } = self.point.clone();
         let meta = SnapshotMeta { last_log_id: last, last_membership: membership.clone() };
         let snapshots = Arc::clone(&self.snapshots);
-        let writing = tokio::task::spawn_blocking(move || {
+        let writing = blocking::spawn(move || {
             let last = last.as_ref().map(LogPosition::from);
             snapshots.write(last, MembershipRecord::from(&membership), &state)
         });

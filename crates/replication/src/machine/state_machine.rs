@@ -11,6 +11,7 @@ use super::Applied;
 use super::applied::Point;
 use super::builder::SnapshotBuilder;
 use crate::Fatal;
+use crate::blocking;
 use crate::raft::{LogId, RecordError, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::snapshot::{Header, Loaded, SnapshotFile, SnapshotStore};
 
@@ -99,7 +100,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         snapshot: SnapshotFile,
     ) -> io::Result<()> {
         let snapshots = Arc::clone(&self.snapshots);
-        let installing = tokio::task::spawn_blocking(move || snapshots.install(snapshot));
+        let installing = blocking::spawn(move || snapshots.install(snapshot));
         let installed = installing.await.map_err(io::Error::other)?;
         let state = installed
             .map_err(|error| io::Error::other(error.raise(&self.fatal, "installing a snapshot")))?;

@@ -9,6 +9,12 @@ use crate::Tuning;
 use crate::machine::StateMachine;
 use crate::snapshot::SnapshotFile;
 
+/// Tokio; in simulations, with random numbers from the seed.
+#[cfg(feature = "sim")]
+type Runtime = crate::sim::Runtime;
+#[cfg(not(feature = "sim"))]
+type Runtime = openraft::impls::TokioRuntime;
+
 openraft::declare_raft_types!(
     /// Berth's parameters for the Raft library.
     pub(crate) TypeConfig:
@@ -16,6 +22,7 @@ openraft::declare_raft_types!(
         R = Answers,
         NodeId = u64,
         Node = PeerNode,
+        AsyncRuntime = Runtime,
 );
 
 /// A node as Raft's membership knows it.

@@ -12,6 +12,7 @@ use openraft::raft::{
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 
 use super::{EntryRecord, LogId, LogPosition, PeerNode, Snapshot, TypeConfig, Vote, VoteRecord};
+use crate::blocking;
 use crate::snapshot::SnapshotFile;
 use crate::transport::{
     AppendOutcome, CallError, Candidacy, Lane, Link, Links, Request, Response, TransferOutcome,
@@ -98,7 +99,7 @@ impl Network {
         let mut offset = 0;
         while offset < snapshot.length() {
             let file = snapshot.clone();
-            let reading = tokio::task::spawn_blocking(move || file.read(offset, PIECE_BYTES));
+            let reading = blocking::spawn(move || file.read(offset, PIECE_BYTES));
             let read = reading.await.map_err(|error| NetworkError::new(&error))?;
             let bytes = read.map_err(|error| NetworkError::new(&error))?;
             let length = bytes.len() as u64;

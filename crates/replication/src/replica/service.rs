@@ -224,5 +224,5 @@ async fn receive(session: &mut Session, offset: u64, piece: Vec<u8>) -> Result<R
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refused> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
+    crate::blocking::spawn(work).await.map_err(|error| error.to_string())
 }

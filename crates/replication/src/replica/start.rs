@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::service::Service;
 use super::{Core, Inner, Replica, RespondentSlot};
 use crate::attendants::Attendants;
+use crate::blocking;
 use crate::cluster::Cluster;
 use crate::config::ConfigError;
 use crate::directory::{DataDirectory, DirectoryError};
@@ -75,7 +76,7 @@ pub(super) async fn start(
     let fatal = Fatal::new();
     let opening = {
         let (fatal, config, id) = (fatal.clone(), config.clone(), cluster.id);
-        tokio::task::spawn_blocking(move || {
+        blocking::spawn(move || {
             let directory = DataDirectory::open(&config.data_dir, id, node, &config.name)
                 .map_err(StartError::Directory)?;
             Kept::open(directory, &config.data_dir, id, &fatal)

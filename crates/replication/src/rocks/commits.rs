@@ -10,11 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use berth_codec::Record;
-use rocksdb::{WriteBatch, WriteOptions};
 use tokio::sync::{mpsc, oneshot};
 
 use super::witness::{Round, Witness};
-use super::{Family, Store, StoreError};
+use super::{Change, Family, Store, StoreError};
 use crate::Fatal;
 use crate::fatal::FatalError;
 
@@ -26,11 +25,6 @@ const ROUND_BYTES_MAX: usize = 4 << 20;
 const ROUND_KEY: &str = "round";
 
 type Done = Box<dyn FnOnce(Result<(), FatalError>) + Send>;
-
-enum Change {
-    Put { family: Family, key: Vec<u8>, value: Vec<u8> },
-    DeleteRange { from: u64, to: u64 },
-}
 
 /// Changes that are made together, or not at all.
 #[derive(Default)]
@@ -103,22 +97,19 @@ impl Commits {
         if found < synced {
             return Err(StoreError::Shortened { path: store.path().to_owned(), synced, found });
         }
-        let (queue, writes) = mpsc::channel(QUEUE_MAX);
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let written = Arc::new(AtomicU64::new(0));
-        let thread = Writer {
+        let committer = Writer {
             store,
             witness,
             round: found,
             fatal: fatal.clone(),
             written: Arc::clone(&written),
         };
-        let thread = std::thread::Builder::new()
-            .name("berth-writer".to_owned())
-            .spawn(move || thread.run(writes))
-            .map_err(|error| {
-                StoreError::Fatal(fatal.raise("starting the writing thread", &error))
-            })?;
-        let (queue, thread) = (Some(queue), Some(thread));
+        let thread = committer.start(waiting).map_err(|error| {
+            StoreError::Fatal(fatal.raise("starting the writing thread", &error))
+        })?;
+        let queue = Some(queue);
         Ok(Self { queue, submitted: 0, written, fatal: fatal.clone(), thread })
     }
 
@@ -175,23 +166,45 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, mut writes: mpsc::Receiver<Write>) {
-        while let Some(first) = writes.blocking_recv() {
-            let mut bytes = first.bytes;
-            let mut waiting = VecDeque::from([first]);
-            while bytes < ROUND_BYTES_MAX
-                && let Ok(next) = writes.try_recv()
-            {
-                bytes += next.bytes;
-                waiting.push_back(next);
+    /// Starts the thread; in a simulation, which has none, a task.
+    fn start(
+        mut self,
+        mut writes: mpsc::Receiver<Write>,
+    ) -> std::io::Result<Option<std::thread::JoinHandle<()>>> {
+        #[cfg(feature = "sim")]
+        if let Some(machine) = crate::sim::current() {
+            tokio::spawn(async move {
+                while let Some(first) = writes.recv().await {
+                    tokio::time::sleep(machine.disk().delay()).await;
+                    self.round(first, &mut writes);
+                }
+            });
+            return Ok(None);
+        }
+        let run = move || {
+            while let Some(first) = writes.blocking_recv() {
+                self.round(first, &mut writes);
             }
-            let result = self.commit(&waiting);
-            if result.is_ok() {
-                self.written.fetch_add(waiting.len() as u64, Ordering::Release);
-            }
-            for done in waiting.into_iter().filter_map(|write| write.done) {
-                done(result.clone());
-            }
+        };
+        std::thread::Builder::new().name("berth-writer".to_owned()).spawn(run).map(Some)
+    }
+
+    /// Writes the first and those that wait behind it, and tells those who asked for it.
+    fn round(&mut self, first: Write, writes: &mut mpsc::Receiver<Write>) {
+        let mut bytes = first.bytes;
+        let mut waiting = VecDeque::from([first]);
+        while bytes < ROUND_BYTES_MAX
+            && let Ok(next) = writes.try_recv()
+        {
+            bytes += next.bytes;
+            waiting.push_back(next);
+        }
+        let result = self.commit(&waiting);
+        if result.is_ok() {
+            self.written.fetch_add(waiting.len() as u64, Ordering::Release);
+        }
+        for done in waiting.into_iter().filter_map(|write| write.done) {
+            done(result.clone());
         }
     }
 
@@ -200,19 +213,13 @@ impl Writer {
             return Err(error);
         }
         let synced = writes.iter().any(|write| write.synced);
-        let mut batch = WriteBatch::default();
-        for change in writes.iter().flat_map(|write| &write.changes) {
-            self.add(&mut batch, change);
-        }
         let round = self.round + u64::from(synced);
         let record = berth_codec::encode(&Round(round))
             .map_err(|error| self.fatal.raise("numbering a round of writes", &error))?;
-        batch.put_cf(self.store.family(Family::Meta), ROUND_KEY, record);
-        let mut how = WriteOptions::default();
-        how.set_sync(synced);
+        let numbered = Change::Put { family: Family::Meta, key: ROUND_KEY.into(), value: record };
+        let changes = writes.iter().flat_map(|write| &write.changes).chain([&numbered]);
         self.store
-            .db()
-            .write_opt(batch, &how)
+            .write(changes, synced)
             .map_err(|error| self.fatal.raise_write("writing the log", &error))?;
         if synced {
             self.round = round;
@@ -221,18 +228,5 @@ impl Writer {
                 .map_err(|error| self.fatal.raise_write("counting synced writes", &error))?;
         }
         Ok(())
-    }
-
-    fn add(&self, batch: &mut WriteBatch, change: &Change) {
-        match change {
-            Change::Put { family, key, value } => {
-                batch.put_cf(self.store.family(*family), key, value);
-            }
-            Change::DeleteRange { from, to } => batch.delete_range_cf(
-                self.store.family(Family::Log),
-                super::index_key(*from),
-                super::index_key(*to),
-            ),
-        }
     }
 }

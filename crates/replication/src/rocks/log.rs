@@ -35,7 +35,10 @@ impl RaftLog {
     pub(crate) fn open(dir: &Path, fatal: &Fatal) -> Result<Self, StoreError> {
         let store = Arc::new(Store::open(&dir.join("log"))?);
         let commits = Commits::start(Arc::clone(&store), &dir.join("log.witness"), fatal)?;
-        let memory = Mutex::new(load(&store)?);
+        let memory = load(&store)?;
+        #[cfg(feature = "sim")]
+        crate::sim::observe(|| crate::sim::Event::vote_found(memory.vote.as_ref()));
+        let memory = Mutex::new(memory);
         let written = commits.written();
         let reader = LogReader { store, memory: Arc::new(memory) };
         Ok(Self { reader, commits, written })
@@ -150,6 +153,8 @@ impl RaftLogStorage<TypeConfig> for RaftLog {
         let mut write = Write::default();
         write.put_value(VOTE, &VoteRecord::from(vote))?;
         self.commits.commit(write).await?;
+        #[cfg(feature = "sim")]
+        crate::sim::observe(|| crate::sim::Event::voted(vote));
         self.reader.memory().vote = Some(*vote);
         Ok(())
     }

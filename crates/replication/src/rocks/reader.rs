@@ -9,6 +9,7 @@ use openraft::{OptionalSend, RaftLogReader};
 use super::cache::Recent;
 use super::error::EntryError;
 use super::{Store, StoreError};
+use crate::blocking;
 use crate::raft::{Entry, EntryRecord, LogId, TypeConfig, Vote};
 
 /// Bytes of entries that one message to a follower carries, unless a single entry is larger.
@@ -88,7 +89,7 @@ impl LogReader {
         bytes_max: usize,
     ) -> Result<Vec<Entry>, StoreError> {
         let store = Arc::clone(&self.store);
-        let reading = tokio::task::spawn_blocking(move || stored(&store, range, bytes_max));
+        let reading = blocking::spawn(move || stored(&store, range, bytes_max));
         reading.await.map_err(|_| StoreError::Closed)?
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use berth_codec::Record;
 use rocksdb::{
     ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
-    IteratorMode, LogLevel, Options, ReadOptions,
+    IteratorMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use super::StoreError;
@@ -47,43 +47,64 @@ pub(crate) fn key_index(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.try_into().ok()?))
 }
 
+/// A change of the database.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    /// Puts a value.
+    Put { family: Family, key: Vec<u8>, value: Vec<u8> },
+    /// Deletes entries from index `from` up to, and without, `to`.
+    DeleteRange { from: u64, to: u64 },
+}
+
 /// An open database. Writing goes through [`super::Commits`] alone.
 pub(crate) struct Store {
-    db: DB,
+    engine: Engine,
     path: PathBuf,
 }
+
+/// What holds the data.
+enum Engine {
+    Rocks(DB),
+    /// Its twin on a simulated machine.
+    #[cfg(feature = "sim")]
+    Twin(crate::sim::Database),
+}
+
+/// A key and its value.
+pub(crate) type Pair = (Box<[u8]>, Box<[u8]>);
 
 impl Store {
     /// Opens the database in `path`, or makes it.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let path = path.to_owned();
+        #[cfg(feature = "sim")]
+        if let Some(machine) = crate::sim::current() {
+            return Ok(Self { engine: Engine::Twin(machine.disk().open(&path)), path });
+        }
         let families = [
             ColumnFamilyDescriptor::new("default", Options::default()),
             ColumnFamilyDescriptor::new(Family::Log.name(), family_options(LOG_MEMTABLE_BYTES)),
             ColumnFamilyDescriptor::new(Family::Meta.name(), family_options(META_MEMTABLE_BYTES)),
         ];
-        let db = DB::open_cf_descriptors(&options(), path, families)
-            .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
-        Ok(Self { db, path: path.to_owned() })
+        match DB::open_cf_descriptors(&options(), &path, families) {
+            Ok(db) => Ok(Self { engine: Engine::Rocks(db), path }),
+            Err(source) => Err(StoreError::Open { path, source }),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn db(&self) -> &DB {
-        &self.db
-    }
-
-    pub(super) fn family(&self, family: Family) -> &ColumnFamily {
-        self.db.cf_handle(family.name()).expect("opened with all families")
-    }
-
     /// Reads a single value.
     pub(crate) fn value<R: Record>(&self, name: &'static str) -> Result<Option<R>, StoreError> {
-        let found = self
-            .db
-            .get_pinned_cf(self.family(Family::Meta), name)
-            .map_err(|source| self.read_error(source))?;
+        let found = match &self.engine {
+            Engine::Rocks(db) => db
+                .get_cf(family(db, Family::Meta), name)
+                .map_err(|source| self.read_error(source))?,
+            #[cfg(feature = "sim")]
+            Engine::Twin(twin) => twin.value(name),
+        };
         found
             .map(|bytes| berth_codec::decode(&bytes))
             .transpose()
@@ -95,19 +116,65 @@ impl Store {
         &self,
         from: u64,
     ) -> impl Iterator<Item = Result<(u64, Box<[u8]>), StoreError>> + '_ {
-        let mut how = ReadOptions::default();
-        how.set_verify_checksums(true);
         let start = index_key(from);
-        let mode = IteratorMode::From(&start, Direction::Forward);
-        self.db.iterator_cf_opt(self.family(Family::Log), how, mode).map(|item| {
+        let pairs: Box<dyn Iterator<Item = Result<Pair, rocksdb::Error>> + '_> = match &self.engine
+        {
+            Engine::Rocks(db) => {
+                let mut how = ReadOptions::default();
+                how.set_verify_checksums(true);
+                let mode = IteratorMode::From(&start, Direction::Forward);
+                Box::new(db.iterator_cf_opt(family(db, Family::Log), how, mode))
+            }
+            #[cfg(feature = "sim")]
+            Engine::Twin(twin) => Box::new(twin.entries(&start).into_iter().map(Ok)),
+        };
+        pairs.map(|item| {
             let (key, value) = item.map_err(|source| self.read_error(source))?;
             Ok((key_index(&key).unwrap_or(u64::MAX), value))
         })
     }
 
+    /// Makes changes, all or none; with a sync, they are durable then. The error is for people.
+    pub(super) fn write<'a>(
+        &self,
+        changes: impl Iterator<Item = &'a Change>,
+        synced: bool,
+    ) -> Result<(), String> {
+        match &self.engine {
+            Engine::Rocks(db) => {
+                let mut how = WriteOptions::default();
+                how.set_sync(synced);
+                db.write_opt(batch(db, changes), &how).map_err(|error| error.to_string())
+            }
+            #[cfg(feature = "sim")]
+            Engine::Twin(twin) => {
+                let changes = changes.cloned().collect();
+                twin.write(changes, synced).map_err(|error| error.to_string())
+            }
+        }
+    }
+
     fn read_error(&self, source: rocksdb::Error) -> StoreError {
         StoreError::Read { path: self.path.clone(), source }
     }
+}
+
+fn batch<'a>(db: &DB, changes: impl Iterator<Item = &'a Change>) -> WriteBatch {
+    let mut batch = WriteBatch::default();
+    for change in changes {
+        match change {
+            Change::Put { family: to, key, value } => batch.put_cf(family(db, *to), key, value),
+            Change::DeleteRange { from, to } => {
+                let (from, to) = (index_key(*from), index_key(*to));
+                batch.delete_range_cf(family(db, Family::Log), from, to);
+            }
+        }
+    }
+    batch
+}
+
+fn family(db: &DB, family: Family) -> &ColumnFamily {
+    db.cf_handle(family.name()).expect("opened with all families")
 }
 
 fn options() -> Options {

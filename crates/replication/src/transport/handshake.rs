@@ -142,7 +142,7 @@ async fn welcome_agent(
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, HandshakeError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| HandshakeError::Interrupted)
+    crate::blocking::spawn(work).await.map_err(|_| HandshakeError::Interrupted)
 }
 
 async fn send<R: Record>(

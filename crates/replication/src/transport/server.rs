@@ -1,12 +1,10 @@
 //! The listening side: accepts connections, greets, and has requests answered.
 
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncWriteExt, BufReader, BufWriter, WriteHalf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -16,7 +14,7 @@ use super::greeting::Lane;
 use super::handshake::Caller;
 use super::link::chain;
 use super::message::{Request, Response};
-use super::stream::{PeerStream, Plaintext};
+use super::stream::{PeerListener, PeerStream};
 use super::{Links, handshake};
 use crate::NodeName;
 use crate::raft::VoteRecord;
@@ -59,24 +57,14 @@ pub(crate) trait Handle: Send + Sync + 'static {
     ) -> impl Future<Output = Response> + Send;
 }
 
-/// A port that is open for nodes and agents.
-pub struct PeerListener(TcpListener);
-
-impl PeerListener {
-    /// Opens `host:port`; in plaintext beyond loopback only if that is wanted (`insecure`).
-    pub async fn bind(listen: &str, insecure: bool) -> io::Result<Self> {
-        Plaintext::new(insecure).listen(listen).await.map(Self)
-    }
-}
-
 /// Answers on a port.
 pub(crate) struct Server {
-    listener: TcpListener,
+    listener: PeerListener,
     links: Links,
 }
 
 impl Server {
-    pub(crate) fn new(PeerListener(listener): PeerListener, links: Links) -> Self {
+    pub(crate) fn new(listener: PeerListener, links: Links) -> Self {
         Self { listener, links }
     }
 
@@ -89,7 +77,7 @@ impl Server {
         loop {
             while connections.try_join_next().is_some() {}
             let accepted = match self.listener.accept().await {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a peer's connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -108,13 +96,11 @@ impl Server {
 }
 
 async fn serve<H: Handle>(
-    stream: TcpStream,
+    (mut stream, peer): (PeerStream, String),
     links: Links,
     handler: Arc<H>,
     permit: Option<OwnedSemaphorePermit>,
 ) {
-    let peer = stream.peer_addr().map_or_else(|error| error.to_string(), |peer| peer.to_string());
-    let Ok(mut stream) = PeerStream::plain(stream) else { return };
     let greeting = handshake::welcome(&mut stream, &links, permit.is_none());
     match timeout(links.connect_timeout(), greeting).await {
         Err(_) => tracing::warn!(peer, "a connection brought no greeting in time"),

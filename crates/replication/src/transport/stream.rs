@@ -13,6 +13,47 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) enum PeerStream {
     /// Plaintext.
     Plain(TcpStream),
+    /// Of a simulated network.
+    #[cfg(feature = "sim")]
+    Simulated(Box<dyn crate::sim::Stream>),
+}
+
+/// A port that is open for nodes and agents.
+pub struct PeerListener(Port);
+
+enum Port {
+    Plain(TcpListener),
+    #[cfg(feature = "sim")]
+    Simulated(Box<dyn crate::sim::Listen>),
+}
+
+impl PeerListener {
+    /// Opens `host:port`; in plaintext beyond loopback only if that is wanted (`insecure`).
+    pub async fn bind(listen: &str, insecure: bool) -> io::Result<Self> {
+        #[cfg(feature = "sim")]
+        if let Some(machine) = crate::sim::current() {
+            return machine.listen(listen).map(Port::Simulated).map(Self);
+        }
+        Plaintext::new(insecure).listen(listen).await.map(Port::Plain).map(Self)
+    }
+
+    /// Waits for the next connection; gives it, and where it comes from.
+    pub(super) async fn accept(&self) -> io::Result<(PeerStream, String)> {
+        match &self.0 {
+            Port::Plain(listener) => loop {
+                let (stream, peer) = listener.accept().await?;
+                // One that has ended already is none.
+                if let Ok(stream) = PeerStream::plain(stream) {
+                    return Ok((stream, peer.to_string()));
+                }
+            },
+            #[cfg(feature = "sim")]
+            Port::Simulated(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((PeerStream::Simulated(stream), peer))
+            }
+        }
+    }
 }
 
 /// Where plaintext may be spoken.
@@ -45,6 +86,10 @@ impl Plaintext {
 
     /// Connects to the first address of `host:port` that answers.
     pub(super) async fn connect(self, address: &str) -> io::Result<PeerStream> {
+        #[cfg(feature = "sim")]
+        if let Some(machine) = crate::sim::current() {
+            return machine.connect(address).await.map(PeerStream::Simulated);
+        }
         let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for resolved in tokio::net::lookup_host(address).await? {
             self.check(resolved)?;
@@ -57,7 +102,7 @@ impl Plaintext {
     }
 
     /// Listens on `host:port`.
-    pub(super) async fn listen(self, address: &str) -> io::Result<TcpListener> {
+    async fn listen(self, address: &str) -> io::Result<TcpListener> {
         for resolved in tokio::net::lookup_host(address).await? {
             self.check(resolved)?;
         }
@@ -66,7 +111,7 @@ impl Plaintext {
 }
 
 impl PeerStream {
-    pub(super) fn plain(stream: TcpStream) -> io::Result<Self> {
+    fn plain(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self::Plain(stream))
     }
@@ -80,6 +125,8 @@ impl AsyncRead for PeerStream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            #[cfg(feature = "sim")]
+            Self::Simulated(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
@@ -92,18 +139,24 @@ impl AsyncWrite for PeerStream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            #[cfg(feature = "sim")]
+            Self::Simulated(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+            #[cfg(feature = "sim")]
+            Self::Simulated(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            #[cfg(feature = "sim")]
+            Self::Simulated(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }
