@@ -20,6 +20,8 @@ const SERVICE: &str = "web";
 const CHOSEN: &str = "240";
 /// After this long the others have elected another leader, and call the paused host's tasks lost.
 const PAUSE: Duration = Duration::from_secs(30);
+/// The same in the longer form.
+const LONG_PAUSE: Duration = Duration::from_mins(1);
 /// How long Berth is without a quorum: its requests wait so long; and, in the longer form, are refused.
 const NO_QUORUM: [Duration; 2] = [Duration::from_secs(4), Duration::from_mins(1)];
 /// Swarm asks again for a task that got no address when five minutes have passed (swarmkit's allocator,
@@ -115,12 +117,13 @@ impl Service {
     /// The leading manager and its Berth stand still, while another one leads.
     async fn leader_paused(&mut self) {
         let leader = self.swarm.leader(None).await;
-        println!("== the leader is paused for {PAUSE:?}: {}", self.swarm.hosts[leader].name);
+        let pause = if rounds() > 1 { LONG_PAUSE } else { PAUSE };
+        println!("== the leader is paused for {pause:?}: {}", self.swarm.hosts[leader].name);
         self.swarm.hosts[leader].pause().await;
         let next = self.swarm.leader(Some(leader)).await;
         self.tasks += 3;
         self.swarm.scale(next, SERVICE, self.tasks).await;
-        sleep(PAUSE).await;
+        sleep(pause).await;
         self.swarm.hosts[leader].unpause().await;
         println!("== it goes on");
         self.look(None).await;

@@ -20,8 +20,10 @@ const BUILT_IN: [&str; 3] = ["", "default", "null"];
 const SPACE: &str = "berth.space";
 /// A network of a Swarm.
 const SWARM: &str = "swarm";
-/// The runtime of a task that attaches a container to a Swarm's network, and its state until it has
-/// an address.
+/// Tasks that attach containers to a Swarm's networks, which are not among the others: filters of
+/// `{"runtime":["attachment"]}`.
+const ATTACHMENTS: &str = "/tasks?filters=%7B%22runtime%22%3A%5B%22attachment%22%5D%7D";
+/// The runtime of such a task, and its state until it has an address.
 const ATTACHMENT: &str = "attachment";
 const NEW: &str = "new";
 /// States after which Swarm has released a task's addresses.
@@ -126,7 +128,9 @@ async fn swarm_view(socket: &Path, shown: &[Shown]) -> Result<SwarmView, DockerE
             network.uses.insert(address, format!("service {}", spec.name));
         }
     }
-    let tasks: Vec<Task> = ask(socket, "/tasks").await?;
+    let mut tasks: Vec<Task> = ask(socket, "/tasks").await?;
+    let attachments: Vec<Task> = ask(socket, ATTACHMENTS).await?;
+    tasks.extend(attachments);
     for task in tasks.iter().filter(|task| !ENDED.contains(&task.status.state.as_str())) {
         let waits = task.spec.runtime == ATTACHMENT && task.status.state == NEW;
         for target in task.spec.networks.iter().filter(|_| waits) {
