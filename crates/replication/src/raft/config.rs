@@ -63,6 +63,9 @@ pub(crate) fn library_config(cluster: &str, tuning: &Tuning) -> Result<openraft:
         election_timeout_max: millis(tuning.election.end)?,
         install_snapshot_timeout: millis(tuning.snapshot_timeout)?,
         enable_pre_vote: Some(true),
+        // Followers may hold entries that a leader had not written yet when it died. Leading on in the
+        // same term it would give their positions to other entries, and nobody could tell them apart.
+        enable_leader_restore: Some(false),
         max_payload_entries: ENTRIES_PER_APPEND_MAX,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(tuning.snapshot_after),
         max_in_snapshot_log_to_keep: keep,
