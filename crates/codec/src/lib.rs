@@ -11,6 +11,8 @@
 //! added at the end of its enum, needs a new [`Record::VERSION`] and a [`Record::upgrade`].
 
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod record;
 
 pub use error::{DecodeError, EncodeError};

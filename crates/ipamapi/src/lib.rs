@@ -6,6 +6,8 @@ pub mod conformance;
 pub mod constants;
 mod context;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod ipam;
 pub mod null;
 mod options;

@@ -12,6 +12,8 @@ mod brief;
 mod call;
 mod config;
 mod exchange;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod line;
 mod service;
 mod socket;

@@ -8,8 +8,12 @@ mod begun;
 mod claims;
 mod engine;
 mod errors;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod half;
 mod journal;
+#[cfg(all(test, feature = "failpoints"))]
+mod kills;
 mod observer;
 mod requests;
 mod sessions;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use berth_codec::{DecodeError, EncodeError, Record};
+use berth_replication::failpoint::strike;
 
 /// A file could not be read or replaced. It is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -68,10 +69,14 @@ pub(crate) fn write<R: Record>(path: &Path, value: &R) -> Result<(), FileError> 
 /// Replaces what the file holds, durably, by these bytes.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = path.with_extension("new");
+    strike("file-write.before")?;
     let mut file = File::create(&aside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
+    strike("file-write.after")?;
+    strike("file-rename.before")?;
     fs::rename(&aside, path)?;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+    strike("file-rename.after")
 }

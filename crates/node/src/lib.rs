@@ -11,6 +11,8 @@ pub mod config;
 pub mod docker;
 pub mod doctor;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[cfg(test)]
 mod golden;
 mod host;

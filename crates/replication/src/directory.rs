@@ -14,6 +14,8 @@ use berth_codec::{DecodeError, Kind, Record};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use crate::failpoint::strike;
+use crate::rocks::{LOST, WITNESS_FILE, Witness};
 use crate::{ClusterId, NodeId, NodeName};
 
 const RECORD_FILE: &str = "berth.directory";
@@ -23,7 +25,7 @@ const RECORD_BYTES_MAX: usize = 64 << 10;
 
 /// Whom a data directory belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Owner {
+pub(crate) struct Owner {
     cluster: ClusterId,
     node: u64,
     name: String,
@@ -60,7 +62,7 @@ pub enum DirectoryError {
         path: PathBuf,
     },
     /// The record cannot be read: damaged, or of a newer Berth.
-    #[error("cannot tell whom {} belongs to", path.display())]
+    #[error("cannot tell whom {} belongs to. If it is damaged: {}", path.display(), LOST)]
     Unreadable {
         /// The record's file.
         path: PathBuf,
@@ -123,6 +125,8 @@ impl DataDirectory {
                 .map_err(|source| DirectoryError::Unreadable { path: record, source })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 ensure_empty(path)?;
+                Witness::make(path)
+                    .map_err(|source| io_error("write", &path.join(WITNESS_FILE), source))?;
                 let (node, name, instance) = (node.get(), name.as_str().to_owned(), random()?);
                 let owner = Owner { cluster, node, name, instance, peers: BTreeMap::new() };
                 write(path, &owner)?;
@@ -169,6 +173,12 @@ impl DataDirectory {
         }
     }
 
+    /// The peers that were met.
+    #[cfg(all(test, feature = "failpoints"))]
+    pub(crate) fn peers(&self) -> Vec<u64> {
+        self.owner().peers.keys().copied().collect()
+    }
+
     fn owner(&self) -> std::sync::MutexGuard<'_, Owner> {
         self.owner.lock().expect("nothing panics while it holds the record")
     }
@@ -191,7 +201,7 @@ fn lock(path: &Path) -> Result<File, DirectoryError> {
 
 fn ensure_empty(path: &Path) -> Result<(), DirectoryError> {
     let failed = |source| io_error("list", path, source);
-    let ours = [LOCK_FILE.to_owned(), temporary_name()];
+    let ours = [LOCK_FILE.to_owned(), WITNESS_FILE.to_owned(), temporary_name()];
     for entry in fs::read_dir(path).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
         if !ours.iter().any(|our| name == our.as_str()) {
@@ -210,11 +220,15 @@ fn write(path: &Path, owner: &Owner) -> Result<(), DirectoryError> {
     let (temporary, record) = (path.join(temporary_name()), path.join(RECORD_FILE));
     let bytes = berth_codec::encode(owner).map_err(io::Error::other);
     let written = bytes.and_then(|bytes| {
+        strike("directory-write.before")?;
         let mut file = File::create(&temporary)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
+        strike("directory-write.after")?;
+        strike("directory-rename.before")?;
         fs::rename(&temporary, &record)?;
-        File::open(path)?.sync_all()
+        File::open(path)?.sync_all()?;
+        strike("directory-rename.after")
     });
     written.map_err(|source| io_error("write", &record, source))
 }

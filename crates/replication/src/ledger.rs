@@ -18,9 +18,11 @@ use tokio::task::JoinHandle;
 use crate::blocking;
 use crate::directory::DirectoryError;
 use crate::fatal::FatalError;
-use crate::rocks::StoreError;
+use crate::rocks::{LOST, StoreError};
 use crate::snapshot::SnapshotError;
 use crate::{Clock, Fatal, Fingerprint, LogIndex, NodeName};
+#[cfg(feature = "fuzzing")]
+pub(crate) use entry::Entry;
 #[cfg(test)]
 pub(crate) use entry::golden;
 use worker::{Item, Worker};
@@ -49,8 +51,8 @@ pub enum LedgerStartError {
     #[error(transparent)]
     Store(StoreError),
     /// The snapshots.
-    #[error(transparent)]
-    Snapshot(SnapshotError),
+    #[error("the snapshots cannot be used. If they are damaged: {}", LOST)]
+    Snapshot(#[source] SnapshotError),
     /// Opening was interrupted.
     #[error("opening the ledger was interrupted: {reason}")]
     Interrupted {

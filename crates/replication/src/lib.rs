@@ -20,9 +20,14 @@ mod cluster;
 mod config;
 mod deadline;
 mod directory;
+pub mod failpoint;
 mod fatal;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[cfg(test)]
 mod golden;
+#[cfg(all(test, feature = "failpoints"))]
+mod kills;
 mod ledger;
 mod machine;
 mod proposer;

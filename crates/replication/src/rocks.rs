@@ -15,11 +15,15 @@ mod tests;
 mod witness;
 
 pub(crate) use commits::{Commits, Write};
+pub(crate) use error::LOST;
 pub use error::{EntryError, StoreError};
 pub(crate) use log::RaftLog;
 #[cfg(feature = "sim")]
 pub(crate) use store::Pair;
 pub(crate) use store::Store;
 pub(crate) use store::{Change, Family, index_key};
+#[cfg(feature = "fuzzing")]
+pub(crate) use witness::Round;
 #[cfg(test)]
 pub(crate) use witness::golden;
+pub(crate) use witness::{FILE as WITNESS_FILE, Witness};

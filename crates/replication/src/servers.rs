@@ -19,6 +19,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
 pub(crate) use home::Home;
+#[cfg(feature = "fuzzing")]
+pub(crate) use home::Met;
 #[cfg(test)]
 pub(crate) use home::golden;
 

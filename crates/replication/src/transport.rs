@@ -6,6 +6,8 @@
 
 mod agent_greeting;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod greeting;
 mod handshake;
 mod link;
@@ -15,10 +17,12 @@ mod server;
 mod stream;
 
 pub(crate) use agent_greeting::AgentIdentity;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use agent_greeting::{AgentHello, AgentWelcome};
 #[cfg(test)]
-pub(crate) use greeting::{Hello, Refusal, Welcome};
+pub(crate) use greeting::Refusal;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use greeting::{Hello, Welcome};
 pub(crate) use greeting::{Identity, Lane};
 pub(crate) use link::{CallError, Greeter, Link, Target};
 pub(crate) use links::Links;

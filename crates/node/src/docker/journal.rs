@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use berth_codec::{Kind, Record};
+use berth_replication::failpoint::strike;
 use serde::{Deserialize, Serialize};
 
 use super::engine::boot;
@@ -22,7 +23,7 @@ const HEADER: usize = size_of::<u32>();
 
 /// The kernel's name for the boot in which a journal was written.
 #[derive(Serialize, Deserialize, PartialEq)]
-struct Boot(Option<String>);
+pub(super) struct Boot(pub(super) Option<String>);
 
 impl Record for Boot {
     const KIND: Kind = Kind::FrontEnd;
@@ -59,7 +60,8 @@ impl Journal {
     /// Adds an event, as a whole or not at all.
     pub(super) fn append<E: Record>(&mut self, event: &E) -> Result<(), FileError> {
         let bytes = framed(&self.path, event)?;
-        let written = self.file.write_all(&bytes).or_else(|error| {
+        let written = strike("journal.before").and_then(|()| self.file.write_all(&bytes));
+        let written = written.and_then(|()| strike("journal.after")).or_else(|error| {
             // What was begun must not stand before what comes next.
             self.file.set_len(self.length).and(Err(error))
         });

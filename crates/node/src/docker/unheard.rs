@@ -73,7 +73,7 @@ pub(super) struct Open {
 
 /// A change of what is unheard; one entry of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Event {
+pub(super) enum Event {
     /// A command is about to be sent.
     Sent(Box<Open>),
     /// Its answer is known, and about to be told.
@@ -204,7 +204,7 @@ fn log(written: &Result<(), FileError>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
 
     use berth_allocator::{Prefix, ReleasePool, SpaceName};
@@ -222,7 +222,7 @@ mod tests {
         Asked { session: Some(SessionId::new(7)), pool: pool(), wanted: Wanted::Gateway }
     }
 
-    fn open(sequence: u64) -> Open {
+    pub(in crate::docker) fn open(sequence: u64) -> Open {
         let release = ReleasePool { pool: pool(), claim: ClaimId::new(9), verify: false };
         Open {
             number: (Incarnation::new(3), Sequence::new(sequence)),

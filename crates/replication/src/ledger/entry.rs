@@ -9,7 +9,7 @@ const ENTRY_BYTES_MAX: usize = (4 << 20) + 64;
 
 /// A batch of commands at its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// From 1, without holes.
     pub(super) index: u64,
     /// The batch, as its own record.

@@ -34,8 +34,7 @@ pub(super) fn recover(config: &LedgerConfig, fatal: &Fatal) -> Result<Recovered,
         .map_err(LedgerStartError::Directory)?;
     let opened = || {
         let store = Arc::new(Store::open(&config.dir.join("log"))?);
-        let witness = config.dir.join("log.witness");
-        let commits = Commits::start(Arc::clone(&store), &witness, fatal)?;
+        let commits = Commits::start(Arc::clone(&store), &config.dir, fatal)?;
         let trimmed = store.value::<LogPosition>(TRIMMED)?.map(|trimmed| trimmed.index);
         Ok((store, commits, trimmed))
     };

@@ -1,5 +1,6 @@
 //! The one task that changes a ledger.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,6 +14,7 @@ use super::{LedgerError, Shared};
 use crate::Clock;
 use crate::blocking;
 use crate::directory::DataDirectory;
+use crate::failpoint::strike;
 use crate::raft::{LogPosition, MembershipRecord};
 use crate::rocks::{Commits, StoreError, Write};
 use crate::snapshot::{SnapshotError, SnapshotFile, SnapshotStore};
@@ -105,13 +107,20 @@ impl Worker {
             |error: berth_codec::EncodeError| LedgerError::Refused { reason: error.to_string() };
         let batch = berth_codec::encode(batch).map_err(refused)?.into();
         let entry = berth_codec::encode(&Entry { index, batch }).map_err(refused)?;
+        self.strike("entry.before")?;
         let mut write = Write::default();
         write.put_entry(index, entry);
         self.commits.commit(write).await.map_err(|error| match error {
             StoreError::Fatal(fatal) => LedgerError::Failed(fatal),
             other => LedgerError::Failed(self.shared.fatal.raise("writing the ledger", &other)),
         })?;
+        self.strike("entry.after")?;
         Ok(index)
+    }
+
+    fn strike(&self, place: &'static str) -> Result<(), LedgerError> {
+        let latch = |error| self.shared.fatal.raise_write("writing the ledger", &error);
+        strike(place).map_err(|error| LedgerError::Failed(latch(error)))
     }
 
     /// Begins a snapshot if it is time for one.
@@ -144,18 +153,20 @@ impl Worker {
         };
         let index = file.header.index().unwrap_or(0);
         self.shared.snapshot.store(index, Ordering::Release);
-        let mut write = Write::default();
-        write.delete_entries(self.trimmed + 1, index + 1);
-        let position = LogPosition { term: 0, leader: 0, index };
-        let submitted = match write.put_value(TRIMMED, &position) {
-            Ok(()) => self.commits.submit(write).await,
-            Err(error) => Err(error),
-        };
-        match submitted {
-            Ok(_) => self.trimmed = index,
+        match self.cut(index).await {
+            Ok(()) => self.trimmed = index,
             Err(error) => {
                 fatal.raise("cutting the ledger's log", &error);
             }
         }
+    }
+
+    async fn cut(&mut self, index: u64) -> io::Result<()> {
+        strike("cut.before")?;
+        let mut write = Write::default();
+        write.delete_entries(self.trimmed + 1, index + 1);
+        write.put_value(TRIMMED, &LogPosition { term: 0, leader: 0, index })?;
+        self.commits.submit(write).await?;
+        strike("cut.after")
     }
 }

@@ -8,6 +8,7 @@ use openraft::RaftSnapshotBuilder;
 use super::applied::Point;
 use crate::Fatal;
 use crate::blocking;
+use crate::failpoint::strike;
 use crate::raft::{LogPosition, MembershipRecord, Snapshot, SnapshotMeta, TypeConfig};
 use crate::snapshot::{SnapshotFile, SnapshotStore};
 
@@ -25,6 +26,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
         let Point { state, last, membership } = self.point.clone();
         let meta = SnapshotMeta { last_log_id: last, last_membership: membership.clone() };
         let snapshots = Arc::clone(&self.snapshots);
+        strike("snapshot-build.before")?;
         let writing = blocking::spawn(move || {
             let last = last.as_ref().map(LogPosition::from);
             snapshots.write(last, MembershipRecord::from(&membership), &state)
@@ -32,6 +34,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
         let written = writing.await.map_err(io::Error::other)?;
         let snapshot = written
             .map_err(|error| io::Error::other(error.raise(&self.fatal, "writing a snapshot")))?;
+        strike("snapshot-build.after")?;
         Ok(Snapshot { meta, snapshot })
     }
 }

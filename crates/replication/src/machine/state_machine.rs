@@ -12,6 +12,7 @@ use super::applied::Point;
 use super::builder::SnapshotBuilder;
 use crate::Fatal;
 use crate::blocking;
+use crate::failpoint::strike;
 use crate::raft::{LogId, RecordError, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::snapshot::{Header, Loaded, SnapshotFile, SnapshotStore};
 
@@ -99,14 +100,17 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         meta: &SnapshotMeta,
         snapshot: SnapshotFile,
     ) -> io::Result<()> {
+        strike("snapshot-install.before")?;
         let snapshots = Arc::clone(&self.snapshots);
         let installing = blocking::spawn(move || snapshots.install(snapshot));
         let installed = installing.await.map_err(io::Error::other)?;
         let state = installed
             .map_err(|error| io::Error::other(error.raise(&self.fatal, "installing a snapshot")))?;
         let (last, membership) = (meta.last_log_id, meta.last_membership.clone());
+        strike("snapshot-install.after")?;
+        strike("snapshot-swap.before")?;
         self.applied.replace(Point { state, last, membership });
-        Ok(())
+        strike("snapshot-swap.after")
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {

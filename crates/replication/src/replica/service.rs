@@ -16,16 +16,17 @@ use crate::proposer::Execute;
 use crate::raft::{
     Entry, EntryRecord, LogId, LogPosition, PeerRecord, Snapshot, TypeConfig, Vote, VoteRecord,
 };
-use crate::snapshot::{Incoming, SnapshotStore};
+use crate::snapshot::{Incoming, SnapshotError, SnapshotStore};
 use crate::transport::{
     AppendOutcome, Candidacy, Failure, Handle, Request, Response, Session, TransferOutcome,
 };
-use crate::{Deadline, NodeId, NodeName};
+use crate::{Deadline, Fatal, NodeId, NodeName};
 
 /// This node, as its peers see it.
 pub(super) struct Service {
     pub(super) core: Core,
     pub(super) snapshots: Arc<SnapshotStore>,
+    pub(super) fatal: Fatal,
     pub(super) respondent: RespondentSlot,
     pub(super) attendants: Attendants,
 }
@@ -84,7 +85,7 @@ impl Handle for Service {
         let answered = match request {
             Request::SnapshotBegin { vote, length } => self.begin(session, vote, length),
             Request::SnapshotPiece { offset, bytes } => {
-                receive(session, offset, bytes.to_vec()).await
+                self.receive(session, offset, bytes.to_vec()).await
             }
             Request::SnapshotEnd => self.install(session).await,
             other => Ok(self.handle(other).await),
@@ -183,19 +184,51 @@ impl Service {
         vote: VoteRecord,
         length: u64,
     ) -> Result<Response, Refused> {
-        let incoming = self.snapshots.receive(length).map_err(|error| error.to_string())?;
+        let incoming = self.snapshots.receive(length).map_err(|error| self.not_written(&error))?;
         session.receiving = Some((vote, incoming));
         Ok(Response::SnapshotReceived)
     }
 
-    async fn install(&self, session: &mut Session) -> Result<Response, Refused> {
-        let (vote, incoming) = session.receiving.take().ok_or("no snapshot was begun")?;
-        let (incoming, file) = blocking(move || {
-            let file = incoming.finish();
-            (incoming, file)
+    async fn receive(
+        &self,
+        session: &mut Session,
+        offset: u64,
+        piece: Vec<u8>,
+    ) -> Result<Response, Refused> {
+        let (vote, mut incoming) = session.receiving.take().ok_or("no snapshot was begun")?;
+        if incoming.received() != offset {
+            return Err(format!("the snapshot's piece at {offset} comes out of order"));
+        }
+        let (incoming, appended): (Incoming, _) = blocking(move || {
+            let appended = incoming.append(&piece);
+            (incoming, appended)
         })
         .await?;
-        let file = file.map_err(|error| error.to_string())?;
+        appended.map_err(|error| self.not_written(&error))?;
+        session.receiving = Some((vote, incoming));
+        Ok(Response::SnapshotReceived)
+    }
+
+    /// A piece that cannot be written is the node's end, as any failed write is; one that is too long
+    /// is its sender's mistake.
+    fn not_written(&self, error: &SnapshotError) -> Refused {
+        match error {
+            SnapshotError::Io { .. } => {
+                error.raise(&self.fatal, "receiving a snapshot").to_string()
+            }
+            _ => error.to_string(),
+        }
+    }
+
+    async fn install(&self, session: &mut Session) -> Result<Response, Refused> {
+        let (vote, incoming) = session.receiving.take().ok_or("no snapshot was begun")?;
+        let (incoming, synced) = blocking(move || {
+            let synced = incoming.sync();
+            (incoming, synced)
+        })
+        .await?;
+        synced.map_err(|error| self.not_written(&error))?;
+        let file = incoming.open().map_err(|error| error.to_string())?;
         let meta = machine::meta(file.header.clone()).map_err(|error| error.to_string())?;
         let snapshot = Snapshot { meta, snapshot: file };
         let installed = self.core.raft.install_full_snapshot(Vote::from(vote), snapshot).await;
@@ -204,21 +237,6 @@ impl Service {
         let response = installed.map_err(|error| error.to_string())?;
         Ok(Response::SnapshotInstalled { vote: VoteRecord::from(&response.vote) })
     }
-}
-
-async fn receive(session: &mut Session, offset: u64, piece: Vec<u8>) -> Result<Response, Refused> {
-    let (vote, mut incoming) = session.receiving.take().ok_or("no snapshot was begun")?;
-    if incoming.received() != offset {
-        return Err(format!("the snapshot's piece at {offset} comes out of order"));
-    }
-    let (incoming, appended): (Incoming, _) = blocking(move || {
-        let appended = incoming.append(&piece);
-        (incoming, appended)
-    })
-    .await?;
-    appended.map_err(|error| error.to_string())?;
-    session.receiving = Some((vote, incoming));
-    Ok(Response::SnapshotReceived)
 }
 
 async fn blocking<T: Send + 'static>(

@@ -18,7 +18,7 @@ use crate::machine::StateMachine;
 use crate::proposer::Proposer;
 use crate::raft::{NetworkFactory, Raft, library_config};
 use crate::reads::ReadIndexes;
-use crate::rocks::{RaftLog, StoreError};
+use crate::rocks::{LOST, RaftLog, StoreError};
 use crate::secret::Proof;
 use crate::snapshot::{SnapshotError, SnapshotStore};
 use crate::transport::{Identity, Links, PeerListener, Server};
@@ -37,8 +37,8 @@ pub enum StartError {
     #[error(transparent)]
     Store(StoreError),
     /// The snapshots.
-    #[error(transparent)]
-    Snapshot(SnapshotError),
+    #[error("the snapshots cannot be used. If they are damaged: {}", LOST)]
+    Snapshot(#[source] SnapshotError),
     /// The address for nodes and agents.
     #[error(
         "cannot listen on {address} for nodes and agents: stop what listens there, or choose \
@@ -52,7 +52,9 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// What was kept does not fit together.
-    #[error("cannot go on from what is in {}: {reason}", path.display())]
+    #[error(
+        "cannot go on from what is in {}: {reason}. If it is damaged: {}", path.display(), LOST
+    )]
     Recover {
         /// The data directory.
         path: PathBuf,
@@ -91,6 +93,7 @@ pub(super) async fn start(
         proof: Proof::new(cluster.id, config.secret.as_ref()),
         agents: Proof::of_agents(config.secret.as_ref()),
         directory: kept.directory,
+        fatal: fatal.clone(),
     };
     let tuning = &config.tuning;
     let nodes = cluster.nodes.clone();
@@ -118,6 +121,7 @@ pub(super) async fn start(
     let service = Service {
         core: core.clone(),
         snapshots: kept.snapshots,
+        fatal: fatal.clone(),
         respondent: respondent.clone(),
         attendants: attendants.clone(),
     };

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::witness::{Round, Witness};
 use super::{Change, Family, Store, StoreError};
 use crate::Fatal;
+use crate::failpoint::strike;
 use crate::fatal::FatalError;
 
 /// Writes that may wait; then submitters do.
@@ -86,13 +87,10 @@ pub(crate) struct Commits {
 }
 
 impl Commits {
-    /// Checks that the store has all rounds that were synced, and starts the writing thread.
-    pub(crate) fn start(
-        store: Arc<Store>,
-        witness: &Path,
-        fatal: &Fatal,
-    ) -> Result<Self, StoreError> {
-        let (witness, synced) = Witness::open(witness)?;
+    /// Checks that the store has all rounds that were synced, as the data directory `dir` says, and
+    /// starts the writing thread.
+    pub(crate) fn start(store: Arc<Store>, dir: &Path, fatal: &Fatal) -> Result<Self, StoreError> {
+        let (witness, synced) = Witness::open(dir)?;
         let found = store.value::<Round>(ROUND_KEY)?.map_or(0, |round| round.0);
         if found < synced {
             return Err(StoreError::Shortened { path: store.path().to_owned(), synced, found });
@@ -199,13 +197,19 @@ impl Writer {
             bytes += next.bytes;
             waiting.push_back(next);
         }
-        let result = self.commit(&waiting);
+        let result = self.commit(&waiting).and_then(|()| self.strike("callback.before"));
         if result.is_ok() {
             self.written.fetch_add(waiting.len() as u64, Ordering::Release);
         }
         for done in waiting.into_iter().filter_map(|write| write.done) {
             done(result.clone());
         }
+        // Latched where it matters: nobody is left to be told.
+        let _ = self.strike("callback.after");
+    }
+
+    fn strike(&self, place: &'static str) -> Result<(), FatalError> {
+        strike(place).map_err(|error| self.fatal.raise_write("telling of a write", &error))
     }
 
     fn commit(&mut self, writes: &VecDeque<Write>) -> Result<(), FatalError> {

@@ -8,7 +8,7 @@ use crate::fatal::FatalError;
 use crate::raft::RecordError;
 
 /// What is true of a node whose log is not whole, whatever it was that damaged it.
-const LOST: &str = "a node whose data was lost cannot come back into its cluster in this version \
+pub(crate) const LOST: &str = "a node whose data was lost cannot come back into its cluster in this version \
                     of Berth (docs/limits.md), but the other nodes go on: keep its data directory \
                     for a look";
 
@@ -29,7 +29,11 @@ pub enum StoreError {
         source: rocksdb::Error,
     },
     /// The file beside the database, which counts its synced writes, cannot be used.
-    #[error("cannot use {}, which counts the store's synced writes", path.display())]
+    #[error(
+        "cannot use {}, which counts the store's synced writes. If it is lost: {}",
+        path.display(),
+        LOST
+    )]
     Witness {
         /// The file.
         path: PathBuf,
@@ -88,7 +92,11 @@ pub enum StoreError {
         source: EntryError,
     },
     /// A value other than an entry is damaged.
-    #[error("the {name} kept in the store in {} cannot be read", path.display())]
+    #[error(
+        "the {name} kept in the store in {} cannot be read. If it is damaged: {}",
+        path.display(),
+        LOST
+    )]
     Value {
         /// Where it is.
         path: PathBuf,
@@ -99,7 +107,7 @@ pub enum StoreError {
         source: DecodeError,
     },
     /// RocksDB could not read.
-    #[error("cannot read the store in {}", path.display())]
+    #[error("cannot read the store in {}. If it is damaged: {}", path.display(), LOST)]
     Read {
         /// Where it is.
         path: PathBuf,

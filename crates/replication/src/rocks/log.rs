@@ -16,6 +16,7 @@ use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use super::reader::{LogReader, Memory, decode};
 use super::{Commits, Store, StoreError, Write};
 use crate::Fatal;
+use crate::failpoint::strike;
 use crate::raft::{Entry, EntryRecord, LogId, LogPosition, TypeConfig, Vote, VoteRecord};
 
 const VOTE: &str = "vote";
@@ -30,11 +31,11 @@ pub(crate) struct RaftLog {
 }
 
 impl RaftLog {
-    /// Opens the log in `dir`, or makes it, and reads all of it once: what was acknowledged must be
+    /// Opens the log in a data directory, or makes it, and reads all of it once: what was acknowledged must be
     /// there, without holes, undamaged.
     pub(crate) fn open(dir: &Path, fatal: &Fatal) -> Result<Self, StoreError> {
         let store = Arc::new(Store::open(&dir.join("log"))?);
-        let commits = Commits::start(Arc::clone(&store), &dir.join("log.witness"), fatal)?;
+        let commits = Commits::start(Arc::clone(&store), dir, fatal)?;
         let memory = load(&store)?;
         #[cfg(feature = "sim")]
         crate::sim::observe(|| crate::sim::Event::vote_found(memory.vote.as_ref()));
@@ -150,22 +151,24 @@ impl RaftLogStorage<TypeConfig> for RaftLog {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
+        strike("vote.before")?;
         let mut write = Write::default();
         write.put_value(VOTE, &VoteRecord::from(vote))?;
         self.commits.commit(write).await?;
         #[cfg(feature = "sim")]
         crate::sim::observe(|| crate::sim::Event::voted(vote));
         self.reader.memory().vote = Some(*vote);
-        Ok(())
+        strike("vote.after")
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
         let Some(committed) = committed else { return Ok(()) };
+        strike("committed.before")?;
         let mut write = Write::default();
         write.put_value(COMMITTED, &LogPosition::from(&committed))?;
         self.commits.submit(write).await?;
         self.reader.memory().committed = Some(committed);
-        Ok(())
+        strike("committed.after")
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
@@ -177,14 +180,20 @@ impl RaftLogStorage<TypeConfig> for RaftLog {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        Ok(self.append_entries(entries.into_iter().collect(), callback).await?)
+        strike("append.before")?;
+        self.append_entries(entries.into_iter().collect(), callback).await?;
+        strike("append.after")
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
-        Ok(self.truncate(last).await?)
+        strike("truncate.before")?;
+        self.truncate(last).await?;
+        strike("truncate.after")
     }
 
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
-        Ok(self.purge_to(upto).await?)
+        strike("purge.before")?;
+        self.purge_to(upto).await?;
+        strike("purge.after")
     }
 }

@@ -9,6 +9,7 @@ use rocksdb::{
 };
 
 use super::StoreError;
+use crate::failpoint::strike;
 
 /// Bytes of entries in memory before they move to a table file: most are purged before.
 const LOG_MEMTABLE_BYTES: usize = 64 << 20;
@@ -140,6 +141,8 @@ impl Store {
         changes: impl Iterator<Item = &'a Change>,
         synced: bool,
     ) -> Result<(), String> {
+        let refused = |error: std::io::Error| error.to_string();
+        strike("round.before").map_err(refused)?;
         match &self.engine {
             Engine::Rocks(db) => {
                 let mut how = WriteOptions::default();
@@ -151,7 +154,8 @@ impl Store {
                 let changes = changes.cloned().collect();
                 twin.write(changes, synced).map_err(|error| error.to_string())
             }
-        }
+        }?;
+        strike("round.after").map_err(refused)
     }
 
     fn read_error(&self, source: rocksdb::Error) -> StoreError {

@@ -11,7 +11,7 @@ use openraft::type_config::TypeConfigExt;
 use openraft::{EntryPayload, RaftLogReader, StorageError};
 use tempfile::TempDir;
 
-use super::{RaftLog, StoreError};
+use super::{RaftLog, StoreError, Witness};
 use crate::machine::StateMachine;
 use crate::raft::{Entry, LogId, LogPosition, TypeConfig, Vote};
 use crate::snapshot::SnapshotStore;
@@ -21,7 +21,7 @@ struct RealStores;
 
 impl StoreBuilder<TypeConfig, RaftLog, StateMachine, TempDir> for RealStores {
     async fn build(&self) -> Result<(TempDir, RaftLog, StateMachine), StorageError<TypeConfig>> {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = data_dir();
         let fatal = Fatal::new();
         let log = RaftLog::open(dir.path(), &fatal).unwrap();
         let cluster = ClusterId::new([1; 16]);
@@ -35,6 +35,13 @@ impl StoreBuilder<TypeConfig, RaftLog, StateMachine, TempDir> for RealStores {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_librarys_storage_suite_passes() {
     Suite::test_all(RealStores).await.unwrap();
+}
+
+/// A new data directory.
+fn data_dir() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    Witness::make(dir.path()).unwrap();
+    dir
 }
 
 fn entry(index: u64) -> Entry {
@@ -61,7 +68,7 @@ fn wal(dir: &Path) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_is_there_after_reopening() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = data_dir();
     let mut log = RaftLog::open(dir.path(), &Fatal::new()).unwrap();
     let vote = Vote::new(3, 2);
     log.save_vote(&vote).await.unwrap();
@@ -80,7 +87,7 @@ async fn what_was_acknowledged_is_there_after_reopening() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hole_is_refused_when_it_is_made() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = data_dir();
     let mut log = RaftLog::open(dir.path(), &Fatal::new()).unwrap();
     append(&mut log, 0..3).await;
     assert!(log.append([entry(4)], IOFlushed::noop()).await.is_err());
@@ -89,7 +96,7 @@ async fn a_hole_is_refused_when_it_is_made() {
 /// The write-ahead log is cut at every length: the log opens only with all that was acknowledged.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_lost_acknowledged_writes_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = data_dir();
     let mut log = RaftLog::open(dir.path(), &Fatal::new()).unwrap();
     for index in 0..5 {
         append(&mut log, index..index + 1).await;
@@ -120,7 +127,7 @@ async fn a_log_that_lost_acknowledged_writes_is_refused() {
 /// One byte of the write-ahead log is damaged, at many places.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_log_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = data_dir();
     let mut log = RaftLog::open(dir.path(), &Fatal::new()).unwrap();
     for index in 0..5 {
         append(&mut log, index..index + 1).await;

@@ -7,18 +7,21 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use berth_codec::{Kind, Record};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use crate::failpoint::strike;
 
+/// Its name in a data directory.
+pub(crate) const FILE: &str = "log.witness";
 const SLOTS: u64 = 2;
 const SLOT_BYTES: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Round(pub(super) u64);
+pub(crate) struct Round(pub(super) u64);
 
 impl Record for Round {
     const KIND: Kind = Kind::LogPosition;
@@ -27,30 +30,32 @@ impl Record for Round {
     const LIMIT: usize = SLOT_BYTES - 1;
 }
 
-pub(super) struct Witness {
+pub(crate) struct Witness {
     file: File,
-    path: PathBuf,
 }
 
 impl Witness {
-    /// Opens the file, and gives the number it holds; zero for a new one.
-    pub(super) fn open(path: &Path) -> Result<(Self, u64), StoreError> {
-        let failed = |source| StoreError::Witness { path: path.to_owned(), source };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(failed)?;
-        let witness = Self { file, path: path.to_owned() };
-        if witness.file.metadata().map_err(failed)?.len() == 0 {
-            witness.write(0).and_then(|()| witness.file.sync_all()).map_err(failed)?;
-            return Ok((witness, 0));
-        }
+    /// Makes the file of a new data directory, durably but for its name in the directory.
+    ///
+    /// That comes before the record which makes it a data directory: so where this file is missing
+    /// later, data was lost.
+    pub(crate) fn make(dir: &Path) -> io::Result<()> {
+        strike("witness-made.before")?;
+        let witness = Self { file: File::create(dir.join(FILE))? };
+        witness.write(0)?;
+        witness.file.sync_all()?;
+        strike("witness-made.after")
+    }
+
+    /// Opens the file, and gives the number it holds.
+    pub(super) fn open(dir: &Path) -> Result<(Self, u64), StoreError> {
+        let path = dir.join(FILE);
+        let failed = |source| StoreError::Witness { path: path.clone(), source };
+        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(failed)?;
+        let witness = Self { file };
         let slots = (0..SLOTS).map(|slot| witness.read(slot)).collect::<io::Result<Vec<_>>>();
         let newest = slots.map_err(failed)?.into_iter().flatten().max();
-        let newest = newest.ok_or(StoreError::WitnessDamaged { path: witness.path.clone() })?;
+        let newest = newest.ok_or(StoreError::WitnessDamaged { path })?;
         Ok((witness, newest))
     }
 
@@ -60,7 +65,9 @@ impl Witness {
         let mut slot = [0; SLOT_BYTES];
         slot[0] = u8::try_from(record.len()).expect("the record's limit is below a slot's size");
         slot[1..=record.len()].copy_from_slice(&record);
-        self.file.write_all_at(&slot, offset(round % SLOTS))
+        strike("witness.before")?;
+        self.file.write_all_at(&slot, offset(round % SLOTS))?;
+        strike("witness.after")
     }
 
     /// A slot's number, if it is whole.
@@ -92,16 +99,17 @@ mod tests {
     #[test]
     fn the_newest_whole_slot_counts() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("witness");
-        let (witness, found) = Witness::open(&path).unwrap();
+        assert!(matches!(Witness::open(dir.path()), Err(StoreError::Witness { .. })));
+        Witness::make(dir.path()).unwrap();
+        let (witness, found) = Witness::open(dir.path()).unwrap();
         assert_eq!(found, 0);
         witness.write(1).unwrap();
         witness.write(2).unwrap();
-        assert_eq!(Witness::open(&path).unwrap().1, 2);
+        assert_eq!(Witness::open(dir.path()).unwrap().1, 2);
         // A torn write of round 3 leaves round 2.
         witness.file.write_all_at(&[9; 20], offset(1)).unwrap();
-        assert_eq!(Witness::open(&path).unwrap().1, 2);
+        assert_eq!(Witness::open(dir.path()).unwrap().1, 2);
         witness.file.write_all_at(&[9; 20], offset(0)).unwrap();
-        assert!(matches!(Witness::open(&path), Err(StoreError::WitnessDamaged { .. })));
+        assert!(matches!(Witness::open(dir.path()), Err(StoreError::WitnessDamaged { .. })));
     }
 }

@@ -10,11 +10,12 @@ use berth_codec::{Kind, Record};
 use serde::{Deserialize, Serialize};
 
 use crate::ClusterId;
+use crate::failpoint::strike;
 
 const FILE: &str = "cluster";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Met {
+pub(crate) struct Met {
     cluster: ClusterId,
 }
 
@@ -59,11 +60,15 @@ impl Home {
         }
         let bytes = berth_codec::encode(&Met { cluster }).map_err(io::Error::other)?;
         let (temporary, path) = (self.dir.join(format!("{FILE}.tmp")), self.dir.join(FILE));
+        strike("home-write.before")?;
         let mut file = File::create(&temporary)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
+        strike("home-write.after")?;
+        strike("home-rename.before")?;
         fs::rename(&temporary, &path)?;
         File::open(&self.dir)?.sync_all()?;
+        strike("home-rename.after")?;
         *met = Some(cluster);
         Ok(cluster)
     }

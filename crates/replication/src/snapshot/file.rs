@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SnapshotError;
 use crate::ClusterId;
+use crate::failpoint::strike;
 use crate::raft::{LogPosition, MembershipRecord};
 
 const LENGTH_BYTES: usize = 4;
@@ -129,11 +130,13 @@ pub(super) fn write(
     let header = berth_codec::encode(&header).map_err(SnapshotError::Encode)?;
     let length = u32::try_from(header.len()).expect("the header's limit is below 4 GiB");
     let failed = |source| io_error("write the snapshot", path, source);
+    strike("snapshot-write.before").map_err(failed)?;
     let mut file = File::create(path).map_err(failed)?;
     file.write_all(&length.to_le_bytes())
         .and_then(|()| file.write_all(&header))
         .and_then(|()| file.write_all(&record))
         .and_then(|()| file.sync_all())
+        .and_then(|()| strike("snapshot-write.after"))
         .map_err(failed)
 }
 

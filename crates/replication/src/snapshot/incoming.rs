@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::file::io_error;
 use super::{SnapshotError, SnapshotFile};
 use crate::ClusterId;
+use crate::failpoint::strike;
 
 /// A snapshot being received into a temporary file, which goes when this is dropped unfinished.
 #[derive(Debug)]
@@ -24,7 +25,9 @@ impl Incoming {
         cluster: ClusterId,
         expected: u64,
     ) -> Result<Self, SnapshotError> {
-        let file = File::create(&path)
+        let file = strike("snapshot-receive.before")
+            .and_then(|()| File::create(&path))
+            .and_then(|file| strike("snapshot-receive.after").map(|()| file))
             .map_err(|source| io_error("receive the snapshot", &path, source))?;
         Ok(Self { path, file, cluster, expected, received: 0 })
     }
@@ -41,18 +44,24 @@ impl Incoming {
             let (path, expected) = (self.path.clone(), self.expected);
             return Err(SnapshotError::Length { path, expected, found: received });
         }
-        self.file
-            .write_all(piece)
+        strike("snapshot-piece.before")
+            .and_then(|()| self.file.write_all(piece))
+            .and_then(|()| strike("snapshot-piece.after"))
             .map_err(|source| io_error("receive the snapshot", &self.path, source))?;
         self.received = received;
         Ok(())
     }
 
-    /// Syncs what was received, and checks that it is a snapshot of this cluster.
-    pub(crate) fn finish(&self) -> Result<SnapshotFile, SnapshotError> {
-        self.file
-            .sync_all()
-            .map_err(|source| io_error("sync the received snapshot", &self.path, source))?;
+    /// Syncs what was received.
+    pub(crate) fn sync(&self) -> Result<(), SnapshotError> {
+        strike("snapshot-received.before")
+            .and_then(|()| self.file.sync_all())
+            .and_then(|()| strike("snapshot-received.after"))
+            .map_err(|source| io_error("sync the received snapshot", &self.path, source))
+    }
+
+    /// Checks that what was received is a snapshot of this cluster.
+    pub(crate) fn open(&self) -> Result<SnapshotFile, SnapshotError> {
         SnapshotFile::open(&self.path, self.cluster)
     }
 }

@@ -11,6 +11,7 @@ use berth_allocator::State;
 use super::file::{self, io_error};
 use super::{Header, Incoming, SnapshotError, SnapshotFile};
 use crate::ClusterId;
+use crate::failpoint::strike;
 use crate::raft::{LogPosition, MembershipRecord};
 
 /// Snapshots kept: the newest, and one before it.
@@ -117,15 +118,23 @@ impl SnapshotStore {
         let failed = |source| io_error("name the snapshot", &path, source);
         let mut newest = self.newest();
         if file.path != path {
-            fs::rename(&file.path, &path).map_err(failed)?;
-            fs::File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
+            strike("snapshot-rename.before")
+                .and_then(|()| fs::rename(&file.path, &path))
+                .and_then(|()| strike("snapshot-rename.after"))
+                .and_then(|()| strike("snapshot-sync.before"))
+                .and_then(|()| fs::File::open(&self.dir)?.sync_all())
+                .and_then(|()| strike("snapshot-sync.after"))
+                .map_err(failed)?;
         }
         file.path.clone_from(&path);
         if newest.as_ref().is_none_or(|newest| newest.header.last <= file.header.last) {
             *newest = Some(file.clone());
         }
         for old in self.list().map_err(failed)?.iter().skip(KEPT) {
-            fs::remove_file(old).map_err(|source| io_error("remove", old, source))?;
+            strike("snapshot-remove.before")
+                .and_then(|()| fs::remove_file(old))
+                .and_then(|()| strike("snapshot-remove.after"))
+                .map_err(|source| io_error("remove", old, source))?;
         }
         Ok(file)
     }

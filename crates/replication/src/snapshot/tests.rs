@@ -72,7 +72,8 @@ fn what_a_crash_left_of_a_snapshot_is_swept_and_the_one_before_it_used() {
     // The same snapshot can be made, and received, once more.
     let mut incoming = store.receive(newer.len() as u64).unwrap();
     incoming.append(&newer).unwrap();
-    assert_eq!(store.install(incoming.finish().unwrap()).unwrap(), state(9));
+    incoming.sync().unwrap();
+    assert_eq!(store.install(incoming.open().unwrap()).unwrap(), state(9));
     drop((incoming, store));
     assert_eq!(open(dir.path()).1, Some((9, state(9))));
     assert_eq!(temporaries(dir.path()), 0);

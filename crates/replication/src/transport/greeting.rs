@@ -7,9 +7,10 @@ use std::sync::Arc;
 use berth_codec::{Kind, Record};
 use serde::{Deserialize, Serialize};
 
-use crate::directory::{DataDirectory, DirectoryError};
+use super::link::chain;
+use crate::directory::{DataDirectory, DirectoryError, OtherInstance};
 use crate::secret::Proof;
-use crate::{ClusterId, NodeId};
+use crate::{ClusterId, Fatal, NodeId};
 
 /// The version of what follows the greeting.
 pub(crate) const PROTOCOL: u16 = 1;
@@ -120,6 +121,7 @@ pub(crate) struct Identity {
     /// What agents of this cluster prove.
     pub(crate) agents: Proof,
     pub(crate) directory: Arc<DataDirectory>,
+    pub(crate) fatal: Fatal,
 }
 
 impl Identity {
@@ -152,7 +154,7 @@ impl Identity {
         if !self.proof.accepts(proof) {
             return refuse(Refusal::Secret);
         }
-        Ok(match self.directory.meet(NodeId::new(*from), *instance)? {
+        Ok(match self.meet(NodeId::new(*from), *instance)? {
             Err(_) => Welcome::Refused(Refusal::OtherInstance),
             Ok(()) => Welcome::Accepted {
                 from: self.node.get(),
@@ -178,7 +180,17 @@ impl Identity {
         if !self.proof.accepts(proof) {
             return Ok(Err(Refusal::Secret));
         }
-        let met = self.directory.meet(to, instance)?;
-        Ok(met.map_err(|_| Refusal::OtherInstance))
+        Ok(self.meet(to, instance)?.map_err(|_| Refusal::OtherInstance))
+    }
+
+    /// A peer that cannot be noted is the node's end, as any failed write is.
+    fn meet(
+        &self,
+        node: NodeId,
+        instance: u128,
+    ) -> Result<Result<(), OtherInstance>, DirectoryError> {
+        self.directory.meet(node, instance).inspect_err(|error| {
+            self.fatal.raise_write("noting a peer", &chain(error));
+        })
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod faults;
+mod kills;
 #[expect(unreachable_pub, reason = "public where the process-level suites have it")]
 #[path = "../../../../tests/src/ports.rs"]
 mod ports;

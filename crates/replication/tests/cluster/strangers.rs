@@ -127,5 +127,6 @@ fn a_damaged_snapshot_is_named() {
     fs::write(&newest, bytes).unwrap();
     let error = Node::start(world.configs[1].clone()).err().unwrap();
     assert!(matches!(error, StartError::Snapshot(_)), "{error:?}");
-    assert!(error.to_string().contains(newest.to_str().unwrap()), "{error}");
+    let named = std::error::Error::source(&error).unwrap().to_string();
+    assert!(named.contains(newest.to_str().unwrap()), "{named}");
 }

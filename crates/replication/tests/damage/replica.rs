@@ -1,0 +1,118 @@
+//! A replica's files: of a cluster of one node, which must have all that was acknowledged.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_allocator::{
+    ClientName, Command, Envelope, Incarnation, Millis, Register, Response, Sequence, Text,
+};
+use berth_replication::{
+    Config, Consistency, Deadline, Fingerprint, Member, NodeName, Replica, SystemClock, Tuning,
+};
+
+use tokio::runtime::Builder;
+
+use crate::damage::copy;
+use crate::ports::free_ports;
+use crate::{Keeper, Kept, sweep, times};
+
+struct Replicas {
+    port: u16,
+    snapshot_after: u64,
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(20))
+}
+
+impl Replicas {
+    fn config(&self, dir: &Path) -> Config {
+        let (name, address) = (NodeName::new("ada").unwrap(), format!("127.0.0.1:{}", self.port));
+        let tuning = Tuning {
+            heartbeat: Duration::from_millis(10),
+            election: Duration::from_millis(30)..Duration::from_millis(60),
+            snapshot_after: self.snapshot_after,
+            log_keep: 3,
+            ..Tuning::default()
+        };
+        Config {
+            cluster: "damage".to_owned(),
+            name: name.clone(),
+            members: vec![Member { name, address: address.clone() }],
+            data_dir: dir.to_owned(),
+            listen: address,
+            secret: None,
+            insecure: false,
+            tuning,
+        }
+    }
+
+    /// One run: gives the state that was found, and the one after these clients have registered.
+    fn run(&self, dir: &Path, clients: &[String]) -> Result<[Fingerprint; 2], Box<dyn Error>> {
+        // Its end closes all files.
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(async {
+            let replica = Replica::start(self.config(dir), Arc::new(SystemClock)).await?;
+            // It leads, and has applied all that is committed.
+            replica.read(Consistency::Linearizable, soon(), |_| ()).await?;
+            let found = replica.fingerprint().await;
+            for client in clients {
+                register(&replica, client).await;
+            }
+            Ok([found, replica.fingerprint().await])
+        })
+    }
+
+    fn kept(&self) -> Kept {
+        let (whole, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut fingerprint = None;
+        for (run, clients) in [20, 0, 30, 7, 1].into_iter().enumerate() {
+            let clients: Vec<_> = (0..clients).map(|number| format!("c{run}-{number}")).collect();
+            fingerprint = Some(self.run(whole.path(), &clients).unwrap()[1]);
+            if run == 1 {
+                copy(whole.path(), older.path());
+            }
+        }
+        Kept { whole, older, fingerprint: fingerprint.unwrap() }
+    }
+}
+
+async fn register(replica: &Replica, name: &str) {
+    let command = Command::Register(Register {
+        instance: 1,
+        address: Text::new("here").unwrap(),
+        lease: Millis::new(0),
+    });
+    let envelope = Envelope {
+        client: ClientName::new(name).unwrap(),
+        incarnation: Incarnation::new(0),
+        sequence: Sequence::new(1),
+        heard: Sequence::new(0),
+        command,
+    };
+    let answer = replica.propose(envelope, soon()).await.unwrap().answer;
+    assert!(matches!(answer.outcome, Ok(Response::Registered(_))), "{answer:?}");
+}
+
+impl Keeper for Replicas {
+    fn start(&self, dir: &Path) -> Result<Fingerprint, Box<dyn Error>> {
+        let [found, after] = self.run(dir, &["new".to_owned()])?;
+        let [again, _] = self.run(dir, &[]).expect("it has started before");
+        assert_eq!((again.revision, again.value), (after.revision, after.value));
+        Ok(found)
+    }
+}
+
+#[test]
+fn a_damaged_replica_stops_or_is_whole() {
+    let replicas = Replicas { port: free_ports(1)[0], snapshot_after: 10 };
+    sweep("replica with snapshots", &replicas, &replicas.kept(), times(48));
+}
+
+#[test]
+fn a_damaged_replica_without_snapshots_stops_or_is_whole() {
+    let replicas = Replicas { port: free_ports(1)[0], snapshot_after: 1_000 };
+    sweep("replica without snapshots", &replicas, &replicas.kept(), times(24));
+}
