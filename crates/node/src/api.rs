@@ -11,6 +11,7 @@ mod hosts;
 mod pools;
 mod problem;
 mod query;
+mod reservations;
 mod server;
 mod socket;
 mod spaces;
@@ -30,7 +31,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use berth_allocator::SpaceName;
 use berth_replication::{Ledger, NodeName};
 use hyper::service::Service;
@@ -120,6 +121,8 @@ impl Api {
                 "/v1/spaces/{name}",
                 get(spaces::show).patch(spaces::change).delete(spaces::remove),
             )
+            .route("/v1/spaces/{name}/reservations", post(reservations::add))
+            .route("/v1/spaces/{name}/reservations/{first}", delete(reservations::remove))
             .route("/v1/spaces/{name}/pools", get(pools::list_of_space))
             .route("/v1/pools", get(pools::list))
             .route("/v1/pools/{*id}", get(pools::show))

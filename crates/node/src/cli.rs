@@ -9,10 +9,12 @@ mod client;
 mod completions;
 mod doctor;
 mod failure;
+mod free;
 mod output;
 mod plugin;
 mod pool;
 mod process;
+mod reserve;
 mod server;
 mod space;
 mod space_change;
@@ -84,10 +86,10 @@ enum Command {
     /// Look at address spaces, make and change them
     #[command(subcommand)]
     Space(space::Command),
-    /// Look at pools
+    /// Look at pools, remove what is left of them, reserve addresses
     #[command(subcommand)]
     Pool(pool::Command),
-    /// Look at addresses
+    /// Look at addresses, and release what is left of them
     #[command(subcommand)]
     Address(address::Command),
     /// Explain who holds an address or a pool, since when, and what to do

@@ -34,11 +34,13 @@ pub enum Code {
     Engine,
     /// Something is wrong, and was not fixed.
     Unhealthy,
+    /// Nobody holds the address, or more than one does.
+    NotHeld,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Unavailable,
         Self::OutcomeUnknown,
         Self::BadRequest,
@@ -53,6 +55,7 @@ impl Code {
         Self::NotInAnyPool,
         Self::Engine,
         Self::Unhealthy,
+        Self::NotHeld,
     ];
 
     /// The code, `BERTH-0101` and so on.
@@ -72,6 +75,7 @@ impl Code {
             Self::NotInAnyPool => "BERTH-0112",
             Self::Engine => "BERTH-0113",
             Self::Unhealthy => "BERTH-0114",
+            Self::NotHeld => "BERTH-0115",
         }
     }
 }

@@ -10,7 +10,7 @@ fn berth(arguments: &[&str]) -> Output {
     command.args(arguments).env_clear().output().unwrap()
 }
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 20] = [
     &["server"],
     &["status"],
     &["space"],
@@ -23,7 +23,11 @@ const COMMANDS: [&[&str]; 16] = [
     &["pool", "ls"],
     &["pool", "show"],
     &["address", "ls"],
+    &["pool", "rm"],
+    &["pool", "reserve"],
+    &["pool", "unreserve"],
     &["address", "show"],
+    &["address", "release"],
     &["why"],
     &["doctor"],
     &["completions"],

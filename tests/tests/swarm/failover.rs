@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use berth_node::api::types::Address;
 use tokio::time::sleep;
 
 use crate::host::DRIVER;
@@ -16,8 +17,6 @@ use crate::swarm::{SWARM_PATIENCE, Swarm};
 const NETWORK: &str = "berth-net";
 /// The service on it.
 const SERVICE: &str = "web";
-/// The last part of an address that no dynamic request has come to.
-const CHOSEN: &str = "240";
 /// After this long the others have elected another leader, and call the paused host's tasks lost.
 const PAUSE: Duration = Duration::from_secs(30);
 /// The same in the longer form.
@@ -200,10 +199,14 @@ impl Service {
     async fn attached(&mut self) {
         println!("== a container with an address of its user's choice");
         let (first, _) = self.seen.tasks.first_key_value().expect("the service has tasks");
-        let wanted = first.to_string();
-        let (network, _) = wanted.rsplit_once('.').expect("it has an IPv4 address");
-        let wanted = format!("{network}.{CHOSEN}");
         let host = &self.swarm.hosts[self.swarm.leader(None).await];
+        let known: Vec<Address> = host.ask(&["address", "ls"]).await.expect("Berth answers");
+        let known: BTreeSet<IpAddr> = known.into_iter().map(|address| address.address).collect();
+        let text = first.to_string();
+        let (network, _) = text.rsplit_once('.').expect("it has an IPv4 address");
+        let all = (2..=254).rev().map(|last| format!("{network}.{last}").parse().unwrap());
+        let free = all.into_iter().find(|address: &IpAddr| !known.contains(address));
+        let wanted = free.expect("an address was never given, or cools no more");
         let ip = format!("--ip={wanted}");
         let script = format!("ip addr | grep -q {wanted}/ && ping -c1 -W5 {first}");
         let run = ["run", "--rm", "--network", NETWORK, &ip, "busybox", "sh", "-c", &script];

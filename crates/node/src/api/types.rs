@@ -227,6 +227,21 @@ pub struct SpaceChange {
     pub apart: Option<bool>,
 }
 
+/// Addresses that are to be taken out of use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewReservation {
+    /// The first.
+    pub first: IpAddr,
+    /// The last.
+    pub last: IpAddr,
+    /// What for.
+    pub note: String,
+    /// Whether all hosts of a shared space may hold them explicitly.
+    #[serde(default)]
+    pub common: bool,
+}
+
 /// Addresses out of use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {

@@ -6,6 +6,7 @@ use berth_allocator::{PoolId, SpaceName};
 use comfy_table::Cell;
 
 use super::client::ApiClient;
+use super::free::{self, Word};
 use super::output::{note, show, show_all, tell_staleness};
 use super::table::{cell, state, table};
 use super::{Failure, Reading, time};
@@ -23,7 +24,7 @@ Examples:
   berth address show 10.0.0.7
   berth address show 172.17.0.2 --output json";
 
-/// Look at addresses
+/// Look at addresses, and release what is left of them
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// List the addresses that are held, or were released a moment ago
@@ -45,6 +46,17 @@ pub(super) enum Command {
         #[command(flatten)]
         reading: Reading,
     },
+    /// End a claim on an address that nobody uses any more
+    #[command(after_help = free::ADDRESS_EXAMPLES)]
+    Release {
+        /// The address
+        address: IpAddr,
+        /// Its pool, where it is held in several
+        #[arg(long, value_name = "POOL")]
+        pool: Option<PoolId>,
+        #[command(flatten)]
+        word: Word,
+    },
 }
 
 pub(super) async fn run(command: Command, api: ApiClient) -> Result<(), Failure> {
@@ -60,6 +72,9 @@ pub(super) async fn run(command: Command, api: ApiClient) -> Result<(), Failure>
         Command::Show { address, reading } => {
             let found = find(&api, address, reading).await?;
             show(reading.output, &found, |found| summary(found))
+        }
+        Command::Release { address, pool, word } => {
+            free::release_address(&api, address, pool, word).await
         }
     }
 }

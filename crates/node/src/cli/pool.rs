@@ -1,10 +1,14 @@
 //! `berth pool`
 
+use std::net::IpAddr;
+
 use berth_allocator::{PoolId, SpaceName};
 use comfy_table::Cell;
 
 use super::client::ApiClient;
+use super::free::{self, Word};
 use super::output::{show, show_all};
+use super::reserve::{self, Range};
 use super::table::{cell, facts, table};
 use super::{Failure, Reading, time};
 use crate::api::types::{Listing, Pool, Usage};
@@ -19,7 +23,7 @@ Examples:
   berth pool show LocalDefault/172.17.0.0/16
   berth pool show GlobalDefault/10.0.0.0/24     as it is now, whatever its epoch";
 
-/// Look at pools
+/// Look at pools, remove what is left of them, reserve addresses
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// List all pools
@@ -40,6 +44,38 @@ pub(super) enum Command {
         #[command(flatten)]
         reading: Reading,
     },
+    /// Remove a pool whose network is gone, with the addresses in it
+    #[command(after_help = free::POOL_EXAMPLES)]
+    Rm {
+        /// The pool's id: SPACE/PREFIX[/SUBPOOL]
+        #[arg(value_name = "POOL")]
+        id: PoolId,
+        #[command(flatten)]
+        word: Word,
+    },
+    /// Take addresses out of use: for routers, DHCP servers, virtual machines
+    #[command(after_help = reserve::RESERVE_EXAMPLES)]
+    Reserve {
+        /// The space, whatever pools it has now or later
+        space: SpaceName,
+        /// Which: an address, FIRST-LAST, or a prefix
+        #[arg(value_name = "ADDRESSES")]
+        range: Range,
+        /// What for
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        note: String,
+        /// In a shared space, let every host have them that names them explicitly
+        #[arg(long)]
+        common: bool,
+    },
+    /// Give reserved addresses back
+    #[command(after_help = reserve::UNRESERVE_EXAMPLES)]
+    Unreserve {
+        /// The space
+        space: SpaceName,
+        /// The first address, as it was reserved
+        first: IpAddr,
+    },
 }
 
 pub(super) async fn run(command: Command, api: ApiClient) -> Result<(), Failure> {
@@ -53,6 +89,11 @@ pub(super) async fn run(command: Command, api: ApiClient) -> Result<(), Failure>
             let pool: Pool = get(&api, &id, reading).await?;
             show(reading.output, &pool, details)
         }
+        Command::Rm { id, word } => free::remove_pool(&api, &id, word).await,
+        Command::Reserve { space, range, note, common } => {
+            reserve::reserve(&api, &space, range, note, common).await
+        }
+        Command::Unreserve { space, first } => reserve::unreserve(&api, &space, first).await,
     }
 }
 

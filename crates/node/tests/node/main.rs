@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod api;
+mod operator;
 mod plugin;
 #[expect(unreachable_pub, reason = "public where the process-level suites have it")]
 #[path = "../../../../tests/src/ports.rs"]
