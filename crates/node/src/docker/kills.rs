@@ -127,12 +127,14 @@ fn what_was_noted_survives_every_death() {
                     possible.push(next);
                 }
                 Some(("done", _)) => drop(possible.drain(..possible.len() - 1)),
-                Some(("struck", place)) => *struck.entry(place.to_owned()).or_default() += 1,
                 _ => {}
             }
         }
-        if plan.is_empty() {
-            *struck.entry("SIGKILL".to_owned()).or_default() += 1;
+        // A delay may strike again and again.
+        let place = lines.iter().find_map(|line| line.strip_prefix("struck "));
+        let what = if plan.is_empty() { Some("SIGKILL") } else { place };
+        if let Some(what) = what {
+            *struck.entry(what.to_owned()).or_default() += 1;
         }
     }
     println!("{} deaths and refusals: {struck:?}", struck.values().sum::<u64>());

@@ -83,8 +83,10 @@ fn what_was_acknowledged_outlives_the_deaths_of_all_nodes() {
     }
     let account = &cluster.account;
     println!(
-        "{} claims, {} releases acknowledged; deaths and refusals:",
-        account.held, account.released
+        "{} claims, {} releases acknowledged under {} leaderships; deaths and refusals:",
+        account.held,
+        account.released,
+        account.leaderships.len()
     );
     for (place, times) in &cluster.struck {
         println!("  {place} {times}");

@@ -139,6 +139,13 @@ impl World {
         self.nodes.remove(&node).unwrap().kill();
     }
 
+    /// Ends a node, and waits until its files are closed.
+    pub(crate) fn stop(&mut self, node: usize) {
+        let Node { runtime, replica } = self.nodes.remove(&node).unwrap();
+        drop(replica);
+        runtime.shutdown_timeout(PATIENCE);
+    }
+
     pub(crate) fn any(&self) -> &Node {
         self.nodes.values().next().unwrap()
     }

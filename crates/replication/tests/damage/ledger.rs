@@ -7,10 +7,10 @@ use std::sync::Arc;
 use berth_allocator::{
     ClientName, Command, Envelope, Incarnation, Millis, Register, Response, Sequence, Text,
 };
-use berth_replication::{Fingerprint, Ledger, LedgerConfig, NodeName, SystemClock};
+use berth_replication::{Fingerprint, Ledger, LedgerConfig, LedgerError, NodeName, SystemClock};
 
 use crate::damage::copy;
-use crate::{Keeper, Kept, sweep, times};
+use crate::{Keeper, Kept, compare, sweep, times};
 
 struct Ledgers {
     snapshot_after: u64,
@@ -31,7 +31,7 @@ impl Ledgers {
         for (run, commands) in [20, 0, 30, 7].into_iter().enumerate() {
             let ledger = self.open(whole.path()).await.unwrap();
             for number in 0..commands {
-                register(&ledger, &format!("c{run}-{number}")).await;
+                register(&ledger, &format!("c{run}-{number}")).await.unwrap();
             }
             ledger.shutdown().await;
             if run == 1 {
@@ -39,14 +39,14 @@ impl Ledgers {
             }
         }
         let ledger = self.open(whole.path()).await.unwrap();
-        register(&ledger, "last").await;
+        register(&ledger, "last").await.unwrap();
         let fingerprint = ledger.fingerprint().await;
         ledger.shutdown().await;
         Kept { whole, older, fingerprint }
     }
 }
 
-async fn register(ledger: &Ledger, name: &str) {
+async fn register(ledger: &Ledger, name: &str) -> Result<(), LedgerError> {
     let command = Command::Register(Register {
         instance: 1,
         address: Text::new("here").unwrap(),
@@ -59,22 +59,23 @@ async fn register(ledger: &Ledger, name: &str) {
         heard: Sequence::new(0),
         command,
     };
-    let answer = ledger.submit(envelope).await.unwrap();
+    let answer = ledger.submit(envelope).await?;
     assert!(matches!(answer.outcome, Ok(Response::Registered(_))), "{answer:?}");
+    Ok(())
 }
 
 impl Keeper for Ledgers {
     #[tokio::main]
-    async fn start(&self, dir: &Path) -> Result<Fingerprint, Box<dyn Error>> {
+    async fn start(&self, dir: &Path, was: &Fingerprint) -> Result<(), Box<dyn Error>> {
         let ledger = self.open(dir).await?;
-        let found = ledger.fingerprint().await;
-        register(&ledger, "new").await;
+        compare(&ledger.fingerprint().await, was);
+        register(&ledger, "new").await?;
         let after = ledger.fingerprint().await;
         ledger.shutdown().await;
-        let again = self.open(dir).await.expect("it has started before");
-        assert_eq!(again.fingerprint().await, after);
+        let again = self.open(dir).await?;
+        compare(&again.fingerprint().await, &after);
         again.shutdown().await;
-        Ok(found)
+        Ok(())
     }
 }
 

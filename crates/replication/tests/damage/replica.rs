@@ -9,14 +9,15 @@ use berth_allocator::{
     ClientName, Command, Envelope, Incarnation, Millis, Register, Response, Sequence, Text,
 };
 use berth_replication::{
-    Config, Consistency, Deadline, Fingerprint, Member, NodeName, Replica, SystemClock, Tuning,
+    Config, Consistency, Deadline, Fingerprint, Member, NodeName, ProposeError, Replica,
+    SystemClock, Tuning,
 };
 
 use tokio::runtime::Builder;
 
 use crate::damage::copy;
 use crate::ports::free_ports;
-use crate::{Keeper, Kept, sweep, times};
+use crate::{Keeper, Kept, compare, sweep, times};
 
 struct Replicas {
     port: u16,
@@ -55,13 +56,11 @@ impl Replicas {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(async {
             let replica = Replica::start(self.config(dir), Arc::new(SystemClock)).await?;
-            // It leads, and has applied all that is committed.
-            replica.read(Consistency::Linearizable, soon(), |_| ()).await?;
-            let found = replica.fingerprint().await;
-            for client in clients {
-                register(&replica, client).await;
+            tokio::select! {
+                // It may have to stop before it leads.
+                fatal = async { replica.fatal().wait().await } => Err(fatal.into()),
+                served = serve(&replica, clients) => served,
             }
-            Ok([found, replica.fingerprint().await])
         })
     }
 
@@ -79,7 +78,17 @@ impl Replicas {
     }
 }
 
-async fn register(replica: &Replica, name: &str) {
+/// Waits until it leads, and has applied all that is committed; then has the clients register.
+async fn serve(replica: &Replica, clients: &[String]) -> Result<[Fingerprint; 2], Box<dyn Error>> {
+    replica.read(Consistency::Linearizable, soon(), |_| ()).await?;
+    let found = replica.fingerprint().await;
+    for client in clients {
+        register(replica, client).await?;
+    }
+    Ok([found, replica.fingerprint().await])
+}
+
+async fn register(replica: &Replica, name: &str) -> Result<(), ProposeError> {
     let command = Command::Register(Register {
         instance: 1,
         address: Text::new("here").unwrap(),
@@ -92,16 +101,18 @@ async fn register(replica: &Replica, name: &str) {
         heard: Sequence::new(0),
         command,
     };
-    let answer = replica.propose(envelope, soon()).await.unwrap().answer;
+    let answer = replica.propose(envelope, soon()).await?.answer;
     assert!(matches!(answer.outcome, Ok(Response::Registered(_))), "{answer:?}");
+    Ok(())
 }
 
 impl Keeper for Replicas {
-    fn start(&self, dir: &Path) -> Result<Fingerprint, Box<dyn Error>> {
+    fn start(&self, dir: &Path, was: &Fingerprint) -> Result<(), Box<dyn Error>> {
         let [found, after] = self.run(dir, &["new".to_owned()])?;
-        let [again, _] = self.run(dir, &[]).expect("it has started before");
-        assert_eq!((again.revision, again.value), (after.revision, after.value));
-        Ok(found)
+        compare(&found, was);
+        let [again, _] = self.run(dir, &[])?;
+        compare(&again, &after);
+        Ok(())
     }
 }
 

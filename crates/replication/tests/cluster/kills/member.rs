@@ -165,7 +165,7 @@ impl Serving {
                 continue;
             };
             known = Some((status.term, status.leader));
-            tell(format!("leads {} {}", status.term.get(), status.leader.unwrap().get()));
+            tell(format!("leads {}-{}", status.term.get(), status.leader.unwrap().get()));
         }
     }
 
@@ -186,9 +186,15 @@ impl Serving {
         drop(resting);
     }
 
-    /// Tells the state as of one entry.
+    /// Tells the state as of one entry, behind all that was acknowledged: where all nodes have just
+    /// started, none knows yet what is committed.
     async fn report(&self) {
-        let read = self.replica.read(Consistency::Stale, soon(), State::clone).await.unwrap();
+        let read = loop {
+            match self.replica.read(Consistency::Linearizable, soon(), State::clone).await {
+                Ok(read) => break read,
+                Err(error) => tell(format!("not yet {error}")),
+            }
+        };
         let (state, applied) = (read.value, read.applied);
         tell(format!("state {} {:016x}", applied.get(), state.fingerprint()));
         let held = |view: &AddressView| view.state == AddressState::Held;
