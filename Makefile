@@ -29,7 +29,7 @@ storage: ready ## kills and damage, for the record (KILLS=2400 CLUSTER_KILLS=300
 image: build ## the container image berth:latest, which docker-compose.yml runs
 	@scripts/image
 
-models: ## random histories of the allocator against its naive model (STEPS=1_000_000 SEED=1)
+models: ## long: histories against the naive model, the claim protocol's states (STEPS=1_000_000 SEED=1)
 	@scripts/models
 
 plugin: build ## the managed plugin's directory, .plugin/, for `docker plugin create`
