@@ -4,10 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use berth_allocator::{
-    Batch, ClientName, Command, Envelope, Incarnation, Prefix, Register, Rejection, Response,
-    Sequence, SpaceName, SpaceSettings, State, Text, Timestamp,
+    Batch, ClientName, Command, Envelope, Incarnation, Prefix, Register, Rejection, Reserve,
+    Response, Sequence, SpaceName, SpaceSettings, State, Text, Timestamp,
 };
 use serde::{Serialize, Serializer};
+
+/// How many clients there are.
+const HOSTS: Host = 4;
 
 /// A host that speaks to Berth.
 pub(crate) type Host = u8;
@@ -45,6 +48,16 @@ pub(crate) fn prefix() -> Prefix {
 /// The addresses of the pool that somebody may have.
 pub(crate) const OFFSETS: [Offset; 2] = [1, 2];
 
+/// Takes all but so many addresses out of use.
+pub(crate) fn reserve_but(berth: &mut Berth, addresses: usize) {
+    for offset in &OFFSETS[addresses..] {
+        let (first, last) = (address(*offset), address(*offset));
+        let note = Text::new("not needed").expect("a text");
+        let reserve = Reserve { space: space(), first, last, note, common: false };
+        berth.send(0, Command::Reserve(reserve)).expect("nobody has it");
+    }
+}
+
 pub(crate) fn address(offset: Offset) -> IpAddr {
     prefix().address(offset.into())
 }
@@ -63,10 +76,10 @@ fn incarnation(host: Host) -> Incarnation {
 }
 
 impl Berth {
-    /// With a space, and two hosts that are registered.
+    /// With a space, and hosts that are registered.
     pub(crate) fn new(settings: SpaceSettings) -> Self {
         let mut berth = Self(Arc::new(State::new()));
-        for host in 0..2 {
+        for host in 0..HOSTS {
             let address = Text::new("here").expect("a text");
             let lease = berth_allocator::Millis::new(0);
             let register = Command::Register(Register { instance: host.into(), address, lease });

@@ -3,12 +3,15 @@
 //! late or never and answers that nobody hears. The rules hold; and with any one of them taken out,
 //! something breaks, which shows that the model would tell.
 //!
-//! `rule.rs` lists the rules, `swarm.rs` what is true of every state.
+//! `rule.rs` lists the rules; `swarm.rs` has an exclusive space, `hosts.rs` a shared one, and what is
+//! true of every state.
 
 #[cfg(test)]
 mod berth;
 #[cfg(test)]
 mod canonical;
+#[cfg(test)]
+mod hosts;
 #[cfg(test)]
 mod rule;
 #[cfg(test)]

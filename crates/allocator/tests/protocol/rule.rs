@@ -34,6 +34,14 @@ pub(crate) enum Rule {
     Unheard,
     /// 10: one engine's requests about a pool are executed in order.
     Order,
+    /// 7: a host speaks of itself only after its engine has replayed what it keeps.
+    Replayed,
+    /// 9: no release ends another client's claim.
+    Owner,
+    /// 11: a client's identity lives with its engine, not with its front-end's data.
+    Identity,
+    /// 11: what a forgotten host held is in doubt, not free.
+    Forgotten,
     /// 12: a restored state gives nothing new from a pool that was not claimed again.
     Behind,
 }

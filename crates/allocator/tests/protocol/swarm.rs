@@ -4,13 +4,11 @@
 mod managers;
 mod network;
 
-use berth_allocator::{
-    AddressState, ClaimId, Command, PoolId, Reserve, SessionId, SpaceSettings, Text,
-};
+use berth_allocator::{AddressState, ClaimId, PoolId, SessionId, SpaceSettings};
 use serde::Serialize;
 use stateright::{Model, Property};
 
-use crate::berth::{Berth, Host, OFFSETS, Offset, address, offset, prefix, space};
+use crate::berth::{Berth, Host, OFFSETS, Offset, offset, prefix, reserve_but, space};
 use crate::canonical::{Moment, fingerprint};
 use crate::rule::Rule;
 
@@ -183,12 +181,7 @@ impl World {
             refused: false,
             fingerprint: 0,
         };
-        for offset in &OFFSETS[addresses..] {
-            let (first, last) = (address(*offset), address(*offset));
-            let note = Text::new("one is enough").expect("a text");
-            let reserve = Reserve { space: space(), first, last, note, common: false };
-            world.berth.send(0, Command::Reserve(reserve)).expect("nobody has it");
-        }
+        reserve_but(&mut world.berth, addresses);
         world.fingerprint = fingerprint(&world);
         world
     }
