@@ -1,6 +1,6 @@
 # Thin by rule: what takes more than a line lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: build demo demo-down test storage models image plugin swarm-test bench docs fmt help
+.PHONY: build demo demo-down test storage fuzz models image plugin swarm-test bench docs fmt help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -23,8 +23,11 @@ demo-down: ## end the demo and remove what it made
 test: ready ## everything that must hold before a change lands
 	@scripts/test
 
-storage: ready ## kills and damage, for the record (KILLS=2400 CLUSTER_KILLS=300 DAMAGES=1000)
-	@KILLS=$${KILLS:-2400} CLUSTER_KILLS=$${CLUSTER_KILLS:-300} DAMAGES=$${DAMAGES:-1000} scripts/storage
+storage: ready ## kills and damage, for the record (KILLS=4200 CLUSTER_KILLS=600 DAMAGES=700)
+	@KILLS=$${KILLS:-4200} CLUSTER_KILLS=$${CLUSTER_KILLS:-600} DAMAGES=$${DAMAGES:-700} scripts/storage
+
+fuzz: ready ## search for inputs that break something (FUZZ_SECONDS=60 TARGET=plugin_bodies)
+	@scripts/fuzz $(TARGET)
 
 image: build ## the container image berth:latest, which docker-compose.yml runs
 	@scripts/image

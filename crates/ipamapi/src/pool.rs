@@ -97,7 +97,8 @@ impl PoolSpec {
     ///
     /// - No pool, `0.0.0.0/0` or `::/0`: automatic. `0.0.0.0/24`: automatic of this length.
     /// - The family is the pool's; `v6` counts only where there is no pool (Swarm never sets it).
-    /// - Host bits are masked. A sub-pool wider than its pool is the pool; one that lies elsewhere,
+    /// - Host bits are masked; where that leaves `0.0.0.0` or `::`, the pool is refused, since it could
+    ///   not be told from an automatic one. A sub-pool wider than its pool is the pool; one that lies elsewhere,
     ///   is of the other family or has no pool is refused.
     pub fn parse(pool: &str, sub_pool: &str, v6: bool) -> Result<Self> {
         let no_pool = || ErrorKind::InvalidSubPool.because("a subpool needs a pool");
@@ -115,6 +116,12 @@ impl PoolSpec {
             return if sub_pool.is_empty() { Ok(automatic) } else { Err(no_pool()) };
         }
         let prefix = interface.trunc();
+        if prefix.addr().is_unspecified() {
+            return Err(ErrorKind::InvalidPool.because(format!(
+                "{pool:?} begins at {}, where it means any pool of that length: ask for a part of it",
+                prefix.addr()
+            )));
+        }
         let sub_pool = match sub_pool {
             "" => None,
             text => Some(parse_sub_pool(text, prefix)?),
@@ -209,6 +216,13 @@ mod tests {
         assert_eq!(parse("::/0", "", false), Ok(automatic(Family::V6, None)));
         assert_eq!(parse("0.0.0.0/24", "", false), Ok(automatic(Family::V4, Some(24))));
         assert_eq!(parse("::/64", "", false), Ok(automatic(Family::V6, Some(64))));
+    }
+
+    #[test]
+    fn a_pool_that_could_be_taken_for_any_is_refused() {
+        for pool in ["1.0.0.0/4", "1.2.3.4/0", "::1/64", "100::/6"] {
+            assert_eq!(parse(pool, "", false), Err(ErrorKind::InvalidPool), "{pool}");
+        }
     }
 
     #[test]
