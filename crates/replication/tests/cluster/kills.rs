@@ -91,7 +91,8 @@ fn what_was_acknowledged_outlives_the_deaths_of_all_nodes() {
     for (place, times) in &cluster.struck {
         println!("  {place} {times}");
     }
-    assert!(cluster.struck["SIGKILL"] > 0 && cluster.struck.len() > 3, "{:?}", cluster.struck);
+    let planned = cluster.struck.len() > 3 || !cfg!(feature = "failpoints");
+    assert!(cluster.struck["SIGKILL"] > 0 && planned, "{:?}", cluster.struck);
 }
 
 /// A running process.
