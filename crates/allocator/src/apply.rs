@@ -42,6 +42,8 @@ impl State {
                 return Answer { revision: self.revision, outcome: Err(rejection) };
             }
         };
+        #[cfg(feature = "canary")]
+        let answered = answered.filter(|_| !crate::canary::sins(crate::canary::Canary::NoDedup));
         if let Some(answer) = answered {
             return answer;
         }

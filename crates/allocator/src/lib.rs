@@ -14,6 +14,8 @@ extern crate alloc;
 mod address_set;
 mod answer;
 mod apply;
+#[cfg(feature = "canary")]
+pub mod canary;
 mod claim;
 mod claim_table;
 mod command;

@@ -341,6 +341,7 @@ impl Ipam for Driver {
         let (wanted, labels) = (requests::wanted(&request)?, requests::labels(&request.options)?);
         let sharing = self.sharing(&space, until).await?;
         let half = self.half(&space);
+        half.sessions.meet(context.peer());
         let session = half.session(&space, sharing, until).await.map_err(submit_error)?;
         let mut fate = Fate::GiveBack;
         let mut _turn = None;
@@ -459,7 +460,10 @@ impl Ipam for Driver {
             Undelivered::Pool { request, given } => {
                 let Some((pool, claim)) = marked(&given.id, given.mark) else { return };
                 let half = self.half(&pool.space);
-                if matches!(request.pool, PoolSpec::Exact { .. }) {
+                let exact = matches!(request.pool, PoolSpec::Exact { .. });
+                #[cfg(feature = "canary")]
+                let exact = exact && !half::undoes_adoptions();
+                if exact {
                     let session = half.sessions.known(&pool.space).await;
                     let asked = Asked { session, pool, wanted: Wanted::Pool };
                     half.unheard.keep(asked, Given { claim, address: None });
@@ -472,7 +476,10 @@ impl Ipam for Driver {
                 let Some((pool, claim)) = marked(&request.pool_id, given.mark) else { return };
                 let half = self.half(&pool.space);
                 let address = given.address.addr();
-                if let Some(asked) = asked(half, &pool, &request).await {
+                let asked = asked(half, &pool, &request).await;
+                #[cfg(feature = "canary")]
+                let asked = asked.filter(|_| !half::undoes_adoptions());
+                if let Some(asked) = asked {
                     half.unheard.keep(asked, Given { claim, address: Some(address) });
                 } else {
                     half.claims.take_address(&pool, address);

@@ -9,6 +9,8 @@ mod disk;
 mod event;
 mod network;
 mod runtime;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -32,6 +34,15 @@ pub trait Machine: Send + Sync + 'static {
 
     /// Opens `host:port`.
     fn listen(&self, address: &str) -> std::io::Result<Box<dyn Listen>>;
+
+    /// The name of its boot: another one after each loss of power.
+    fn boot(&self) -> String;
+
+    /// When a process of this boot began; nothing if it does not run.
+    fn started(&self, pid: u32) -> Option<u64>;
+
+    /// Its wall clock. A node has [`crate::Clock`]; only a canary asks here.
+    fn now(&self) -> berth_allocator::Timestamp;
 
     /// Something happened that a checker may want to know.
     fn observe(&self, event: Event<'_>);
@@ -57,8 +68,16 @@ pub fn on<T>(machine: &Arc<dyn Machine>, work: impl FnOnce() -> T) -> T {
 }
 
 /// The machine that this is on, if it is a simulated one.
-pub(crate) fn current() -> Option<Arc<dyn Machine>> {
+pub fn current() -> Option<Arc<dyn Machine>> {
     CURRENT.with_borrow(Clone::clone)
+}
+
+/// The batch at the time of whoever executes it, where that sin is committed.
+#[cfg(feature = "canary")]
+pub(crate) fn at_the_local_time(batch: &berth_allocator::Batch) -> Option<berth_allocator::Batch> {
+    use berth_allocator::canary::{Canary, sins};
+    let machine = current().filter(|_| sins(Canary::LocalClock))?;
+    Some(berth_allocator::Batch { at: machine.now(), ..batch.clone() })
 }
 
 /// Tells the simulator, if there is one. `event` is made only then.

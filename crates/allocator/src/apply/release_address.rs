@@ -17,10 +17,15 @@ impl State {
         let offset =
             prefix.offset(*address).ok_or(Rejection::OutOfRange { address: *address, prefix })?;
         let fenced = |claim: &Claim| id.epoch.is_some_and(|epoch| claim.epoch > epoch);
+        let named = |claim: &Claim| claim.id == release.claim;
+        #[cfg(feature = "canary")]
+        let named = |claim: &Claim| {
+            named(claim) || crate::canary::sins(crate::canary::Canary::StaleRelease)
+        };
         let standing = set.claims.get(offset).and_then(|claim| {
             claim
                 .all()
-                .find(|claim| claim.id == release.claim && claim.pool == pool.number)
+                .find(|claim| named(claim) && claim.pool == pool.number)
                 .filter(|claim| space.same_claimant(claim.client, client) && !fenced(claim))
         });
         let Some(claim) = standing.cloned() else {

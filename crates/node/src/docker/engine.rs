@@ -53,6 +53,10 @@ impl Place {
 
 /// The kernel's random name for this boot.
 pub fn boot() -> Option<String> {
+    #[cfg(feature = "sim")]
+    if let Some(machine) = berth_replication::sim::current() {
+        return Some(machine.boot());
+    }
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned())
 }
@@ -60,6 +64,10 @@ pub fn boot() -> Option<String> {
 /// Field 22 of `/proc/PID/stat` (proc(5)). Field 2, the command, may hold anything, so fields are
 /// counted from its closing parenthesis.
 fn started(pid: u32) -> Option<u64> {
+    #[cfg(feature = "sim")]
+    if let Some(machine) = berth_replication::sim::current() {
+        return machine.started(pid);
+    }
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_command) = stat.rsplit_once(')')?;
     let mut fields = after_command.split_whitespace();

@@ -96,6 +96,15 @@ impl Sessions {
         heard.engine = Engine::of(peer);
     }
 
+    /// Somebody asks for something. Until there is a handshake, whoever is first is held to be the
+    /// engine: it may have shaken hands with an earlier run of this process.
+    pub(super) fn meet(&self, peer: Option<Peer>) {
+        let mut heard = self.heard();
+        if heard.count == 0 && heard.engine.is_none() {
+            heard.engine = Engine::of(peer);
+        }
+    }
+
     /// The session that is open in a space, as far as this process knows.
     pub(super) async fn known(&self, space: &SpaceName) -> Option<SessionId> {
         self.kept.lock().await.sessions.get(space).map(|session| session.id)

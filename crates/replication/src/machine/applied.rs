@@ -64,7 +64,13 @@ impl Applied {
             if let Some(membership) = membership {
                 point.membership = membership;
             }
-            let answers = batch.map(|batch| point.state.apply(batch)).unwrap_or_default();
+            #[cfg(all(feature = "canary", feature = "sim"))]
+            let late = batch.and_then(crate::sim::at_the_local_time);
+            #[cfg(all(feature = "canary", feature = "sim"))]
+            let executed = late.as_ref().or(batch);
+            #[cfg(not(all(feature = "canary", feature = "sim")))]
+            let executed = batch;
+            let answers = executed.map(|batch| point.state.apply(batch)).unwrap_or_default();
             #[cfg(feature = "sim")]
             crate::sim::observe(|| crate::sim::Event::Applied {
                 position: (&id).into(),

@@ -10,6 +10,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+#[cfg(feature = "canary")]
+use berth_allocator::canary;
 use openraft::OptionalSend;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 
@@ -154,6 +156,8 @@ impl RaftLogStorage<TypeConfig> for RaftLog {
         strike("vote.before")?;
         let mut write = Write::default();
         write.put_value(VOTE, &VoteRecord::from(vote))?;
+        #[cfg(feature = "canary")]
+        let write = if canary::sins(canary::Canary::ForgetVote) { Write::default() } else { write };
         self.commits.commit(write).await?;
         #[cfg(feature = "sim")]
         crate::sim::observe(|| crate::sim::Event::voted(vote));

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "canary")]
+use berth_allocator::canary;
 use berth_codec::Record;
 use rocksdb::{
     ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
@@ -143,6 +145,8 @@ impl Store {
     ) -> Result<(), String> {
         let refused = |error: std::io::Error| error.to_string();
         strike("round.before").map_err(refused)?;
+        #[cfg(feature = "canary")]
+        let synced = synced && !canary::sins(canary::Canary::SkipSync);
         match &self.engine {
             Engine::Rocks(db) => {
                 let mut how = WriteOptions::default();

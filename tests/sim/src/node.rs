@@ -1,0 +1,172 @@
+//! What runs on a host: the parts of `berth server`, put together as it does, without its sockets.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use berth_allocator::{ClientName, PoolRange, Sharing, SpaceName, SpaceSettings, Text};
+use berth_node::docker::{Driver, DriverConfig};
+use berth_node::sender::{Sender, Target};
+use berth_node::spaces;
+use berth_replication::{
+    Clock, Config, Ledger, LedgerConfig, LedgerStartError, Member, NodeName, Replica, StartError,
+    StoreError, Tuning,
+};
+
+/// The space of a host's own networks.
+pub(crate) const LOCAL_SPACE: &str = "LocalDefault";
+/// The space of the Swarm.
+pub(crate) const GLOBAL_SPACE: &str = "GlobalDefault";
+/// A space that all hosts share.
+pub(crate) const SHARED_SPACE: &str = "shared";
+
+/// What a node must be told.
+#[derive(Clone)]
+pub(crate) struct NodeConfig {
+    /// Its name.
+    pub(crate) name: String,
+    /// All members, itself too.
+    pub(crate) members: Vec<Member>,
+    /// Where it keeps its files.
+    pub(crate) dir: PathBuf,
+    /// Times and sizes of the replica.
+    pub(crate) tuning: Tuning,
+    /// Entries after which the ledger's log is cut.
+    pub(crate) ledger_snapshot_after: u64,
+    /// How long released addresses of the cluster's spaces cool.
+    pub(crate) reuse_delay_millis: u64,
+}
+
+/// A node that runs.
+#[derive(Clone)]
+pub(crate) struct Node {
+    /// Its replica.
+    pub(crate) replica: Replica,
+    /// Its ledger.
+    pub(crate) ledger: Arc<Ledger>,
+    /// Its driver.
+    pub(crate) driver: Arc<Driver>,
+}
+
+/// How a process is.
+#[derive(Clone)]
+pub(crate) enum Life {
+    /// It is starting.
+    Starting,
+    /// It serves.
+    Serving(Node),
+    /// It has ended by itself.
+    Ended(End),
+}
+
+/// Why a process ended.
+#[derive(Debug, Clone)]
+pub(crate) struct End {
+    /// In words.
+    pub(crate) reason: String,
+    /// What was acknowledged is missing on its disk: nothing in a simulation damages it, so this is
+    /// a fault of the node.
+    pub(crate) lost_data: bool,
+}
+
+/// Where a process tells how it is.
+pub(crate) type LifeSlot = Arc<Mutex<Life>>;
+
+/// Starts a node, and runs it until it cannot go on.
+pub(crate) async fn run(config: NodeConfig, clock: Arc<dyn Clock>, slot: LifeSlot) {
+    let tell = |life| *slot.lock().unwrap_or_else(PoisonError::into_inner) = life;
+    let node = match start(&config, clock).await {
+        Ok(node) => node,
+        Err(end) => return tell(Life::Ended(end)),
+    };
+    tell(Life::Serving(node.clone()));
+    let own =
+        Sender::new(Target::Replica(node.replica.clone()), api_client(&config), address(&config));
+    tokio::spawn(make_spaces(own, config.reuse_delay_millis));
+    let (replica, ledger) = (node.replica.fatal(), node.ledger.fatal());
+    let error = tokio::select! {
+        biased;
+        error = replica.wait() => error,
+        error = ledger.wait() => error,
+    };
+    tell(Life::Ended(End { reason: error.to_string(), lost_data: false }));
+}
+
+async fn start(config: &NodeConfig, clock: Arc<dyn Clock>) -> Result<Node, End> {
+    let name = NodeName::new(config.name.as_str()).expect("simulated hosts have plain names");
+    let ledger = LedgerConfig {
+        dir: config.dir.join("local"),
+        name: name.clone(),
+        snapshot_after: config.ledger_snapshot_after,
+    };
+    let ledger = Ledger::open(ledger, Arc::clone(&clock)).await.map_err(|error| {
+        let lost_data = match &error {
+            LedgerStartError::Store(store) => lost_data(store),
+            LedgerStartError::Snapshot(_) => true,
+            _ => false,
+        };
+        End { reason: format!("{error:?}"), lost_data }
+    })?;
+    let ledger = Arc::new(ledger);
+    let replica = Config {
+        cluster: "simulation".to_owned(),
+        name: name.clone(),
+        members: config.members.clone(),
+        data_dir: config.dir.join("raft"),
+        listen: format!("{}:7100", config.name),
+        secret: None,
+        insecure: true,
+        tuning: config.tuning.clone(),
+    };
+    let replica = Replica::start(replica, clock).await.map_err(|error| {
+        let lost_data = match &error {
+            StartError::Store(store) => lost_data(store),
+            StartError::Snapshot(_) | StartError::Recover { .. } => true,
+            _ => false,
+        };
+        End { reason: format!("{error:?}"), lost_data }
+    })?;
+    let local_space = SpaceName::new(LOCAL_SPACE).expect("a plain name");
+    let on_ledger = || Target::Ledger(Arc::clone(&ledger));
+    let local = Sender::new(on_ledger(), api_client(config), address(config));
+    let own = End { reason: "the local space cannot be made".to_owned(), lost_data: false };
+    spaces::ensure(&local, &local_space, SpaceSettings::local(None)).await.map_err(|_| own)?;
+    let client = ClientName::new(config.name.as_str()).expect("a plain name");
+    let driver = DriverConfig {
+        global: Sender::new(Target::Replica(replica.clone()), client.clone(), address(config)),
+        local: Sender::new(on_ledger(), client, address(config)),
+        local_space,
+        global_space: SpaceName::new(GLOBAL_SPACE).expect("a plain name"),
+        data_dir: config.dir.clone(),
+        docker_socket: None,
+        observer: None,
+    };
+    let driver = Driver::new(driver)
+        .map_err(|error| End { reason: format!("{error:?}"), lost_data: true })?;
+    Ok(Node { replica, ledger, driver: Arc::new(driver) })
+}
+
+/// Makes the cluster's spaces, as soon as it can.
+async fn make_spaces(sender: Sender, reuse_delay_millis: u64) {
+    let reuse_delay = berth_allocator::Millis::new(reuse_delay_millis);
+    let exclusive = SpaceSettings { reuse_delay, ..SpaceSettings::exclusive(None) };
+    let base = "10.128.0.0/9".parse().expect("a prefix");
+    let ranges = vec![PoolRange { base, length: 24 }];
+    let shared = SpaceSettings { sharing: Sharing::Shared, ranges, reuse_delay, apart: false };
+    for (name, settings) in [(GLOBAL_SPACE, exclusive), (SHARED_SPACE, shared)] {
+        let name = SpaceName::new(name).expect("a plain name");
+        // Refused only if the settings cannot be, which the first run shows.
+        spaces::ensure(&sender, &name, settings).await.expect("the settings can be");
+    }
+}
+
+fn lost_data(error: &StoreError) -> bool {
+    !matches!(error, StoreError::Fatal(_) | StoreError::Closed)
+}
+
+fn api_client(config: &NodeConfig) -> ClientName {
+    ClientName::new(format!("api@{}", config.name)).expect("a plain name")
+}
+
+fn address(config: &NodeConfig) -> Text {
+    Text::new(config.name.as_str()).expect("a plain name")
+}
