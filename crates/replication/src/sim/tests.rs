@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{Connecting, Disk, Event, Listen, Machine, on};
 use crate::machine::StateMachine;
 use crate::raft::TypeConfig;
-use crate::rocks::RaftLog;
+use crate::rocks::{RaftLog, Witness};
 use crate::snapshot::SnapshotStore;
 use crate::{ClusterId, Fatal};
 
@@ -56,6 +56,7 @@ struct Twins;
 impl StoreBuilder<TypeConfig, RaftLog, StateMachine, TempDir> for Twins {
     async fn build(&self) -> Result<(TempDir, RaftLog, StateMachine), StorageError<TypeConfig>> {
         let dir = tempfile::tempdir().unwrap();
+        Witness::make(dir.path()).unwrap();
         let fatal = Fatal::new();
         let log = RaftLog::open(dir.path(), &fatal).unwrap();
         assert!(!dir.path().join("log").exists(), "it is in memory");
