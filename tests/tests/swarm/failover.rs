@@ -25,9 +25,11 @@ const LONG_PAUSE: Duration = Duration::from_mins(1);
 const NO_QUORUM: [Duration; 2] = [Duration::from_secs(4), Duration::from_mins(1)];
 /// Swarm asks again for a task that got no address when five minutes have passed (swarmkit's allocator,
 /// `retryInterval`), with the next change of anything.
+const RETRY: Duration = Duration::from_mins(5);
 const RETRY_PATIENCE: Duration = Duration::from_mins(7);
 
-/// How often each failure comes; once, unless `BERTH_SWARM_ROUNDS` says otherwise.
+/// How often each failure comes; once, unless `BERTH_SWARM_ROUNDS` says otherwise. All but one have the
+/// longer parts.
 fn rounds() -> usize {
     let rounds = std::env::var("BERTH_SWARM_ROUNDS");
     rounds.map_or(1, |rounds| rounds.parse().expect("BERTH_SWARM_ROUNDS is a number"))
@@ -159,7 +161,8 @@ impl Service {
         self.ping().await;
     }
 
-    /// Two Berths of three stand still during a scale-up.
+    /// Two Berths of three stand still during a scale-up. Where that is longer than requests wait, the
+    /// next change of anything after five minutes brings the tasks their addresses.
     async fn quorum_lost(&mut self, pause: Duration) {
         let leader = self.swarm.leader(None).await;
         println!("== Berth is without a quorum for {pause:?}, scaled up meanwhile");
@@ -173,6 +176,13 @@ impl Service {
         sleep(pause).await;
         for other in &others {
             self.swarm.hosts[*other].shell("kill -CONT $(pidof berth)").await;
+        }
+        if pause == NO_QUORUM[1] {
+            println!("  waiting for Swarm's retry, {RETRY:?}");
+            sleep(RETRY).await;
+            let name = &self.swarm.hosts[leader].name;
+            let change = ["node", "update", "--label-add", "changed=yes", name];
+            self.swarm.hosts[leader].docker(&change).await;
         }
         self.look_within(RETRY_PATIENCE, None).await;
         self.scale(self.tasks - 3, None).await;
@@ -292,7 +302,7 @@ async fn a_swarm_keeps_its_addresses() {
         service.examine().await;
         service.attached().await;
     }
-    if rounds() > 1 {
+    if rounds() != 1 {
         service.quorum_lost(NO_QUORUM[1]).await;
         for tasks in [60, 5, 20] {
             service.scale(tasks, None).await;
