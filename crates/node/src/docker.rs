@@ -171,13 +171,19 @@ impl Driver {
         }
     }
 
-    /// The claim that an identical request was given without hearing of it, if it still stands.
+    /// The claim that an identical request was given without hearing of it, if it still stands. Waits
+    /// until it is known what became of those that came before.
     async fn unheard(
         &self,
         half: &Half,
         asked: &Asked,
         deadline: Deadline,
     ) -> Result<Option<Given>, IpamError> {
+        if !half.unheard.settled(asked, deadline).await {
+            let reason =
+                "nothing was changed: what became of the same request before is not known yet";
+            return Err(IpamError::unavailable(reason));
+        }
         let Some(given) = half.unheard.take(asked) else { return Ok(None) };
         let (pool, client) = (asked.pool.clone(), half.sender.client().clone());
         let standing = match given.address {
@@ -339,10 +345,12 @@ impl Ipam for Driver {
         let until = deadline(context);
         let space = requests::space(&request, &self.local_space)?;
         let (wanted, labels) = (requests::wanted(&request)?, requests::labels(&request.options)?);
-        let sharing = self.sharing(&space, until).await?;
         let half = self.half(&space);
+        let arrived = half.sessions.handshakes();
+        let sharing = self.sharing(&space, until).await?;
         half.sessions.meet(context.peer());
         let session = half.session(&space, sharing, until).await.map_err(submit_error)?;
+        half.refuse_late(&space, arrived).await?;
         let mut fate = Fate::GiveBack;
         let mut _turn = None;
         if let WantedPool::Exact { prefix, sub_pool } = wanted {
@@ -379,7 +387,9 @@ impl Ipam for Driver {
         let until = deadline(context);
         let pool = requests::pool_id(&pool_id)?;
         let half = self.half(&pool.space);
+        let arrived = half.sessions.handshakes();
         let _turn = half.pool_turn(&pool.space, pool.prefix, until).await?;
+        half.refuse_late(&pool.space, arrived).await?;
         let claim = if let Some(claim) = half.claims.pool(&pool) {
             claim
         } else {
@@ -404,9 +414,11 @@ impl Ipam for Driver {
         let until = deadline(context);
         let pool = requests::pool_id(&request.pool_id)?;
         let half = self.half(&pool.space);
+        let arrived = half.sessions.handshakes();
         let mut command = requests::address(pool.clone(), request.address, &request.options)?;
         command.unverified = self.observer(&pool.space).is_none();
         let _turn = half.address_turn(&pool, until).await?;
+        half.refuse_late(&pool.space, arrived).await?;
         let asked = asked(half, &pool, &request).await;
         if let Some(asked) = &asked
             && let Some(Given { claim, address: Some(address) }) =
@@ -438,7 +450,9 @@ impl Ipam for Driver {
         let until = deadline(context);
         let pool = requests::pool_id(&release.pool_id)?;
         let half = self.half(&pool.space);
+        let arrived = half.sessions.handshakes();
         let _turn = half.address_turn(&pool, until).await?;
+        half.refuse_late(&pool.space, arrived).await?;
         let address = release.address;
         let mut claim = half.claims.take_address(&pool, address);
         if claim.is_none() {

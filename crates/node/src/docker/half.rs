@@ -111,6 +111,20 @@ impl Half {
         timeout(deadline.remaining(), turn).await.map_err(|_| busy())
     }
 
+    /// Refuses what was asked before the session began that is open now: its claimant asks itself for
+    /// what it keeps.
+    pub(super) async fn refuse_late(
+        &self,
+        space: &SpaceName,
+        handshakes: u64,
+    ) -> Result<(), IpamError> {
+        if self.sessions.is_later(space, handshakes).await {
+            let reason = "nothing was changed: the engine has begun anew since this was asked";
+            return Err(IpamError::unavailable(reason));
+        }
+        Ok(())
+    }
+
     /// Looks at the newest state.
     pub(super) async fn look<L: Look>(
         &self,

@@ -105,6 +105,18 @@ impl Sessions {
         }
     }
 
+    /// How often an engine began, or its manager led, since this process did.
+    pub(super) fn handshakes(&self) -> u64 {
+        self.heard().count
+    }
+
+    /// Whether a session was opened by a later handshake: who asked before it has gone, or does not
+    /// lead any more.
+    pub(super) async fn is_later(&self, space: &SpaceName, handshakes: u64) -> bool {
+        let kept = self.kept.lock().await;
+        kept.sessions.get(space).is_some_and(|session| session.handshake > handshakes)
+    }
+
     /// The session that is open in a space, as far as this process knows.
     pub(super) async fn known(&self, space: &SpaceName) -> Option<SessionId> {
         self.kept.lock().await.sessions.get(space).map(|session| session.id)

@@ -13,7 +13,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use berth_allocator::{ClaimId, Command, Incarnation, PoolId, Sequence, SessionId};
 use berth_codec::{Kind, Record};
+use berth_replication::Deadline;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::journal::{self, Journal};
 use crate::file::FileError;
@@ -92,7 +95,11 @@ impl Record for Event {
 }
 
 /// What no engine has heard yet.
-pub(super) struct Unheard(Mutex<Kept>);
+pub(super) struct Unheard {
+    kept: Mutex<Kept>,
+    /// Told of each command whose answer became known.
+    known: watch::Sender<()>,
+}
 
 struct Kept {
     now: Now,
@@ -149,11 +156,11 @@ impl Unheard {
         let mut now = Now::default();
         journal::replay(&path, |event| now.apply(event))?;
         let journal = Journal::create(path, now.events())?;
-        Ok(Self(Mutex::new(Kept { now, journal })))
+        Ok(Self { kept: Mutex::new(Kept { now, journal }), known: watch::Sender::default() })
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Commands under way, in order.
@@ -168,7 +175,18 @@ impl Unheard {
 
     /// A command's answer is known. Unless this is kept, it must not be told.
     pub(super) fn answered(&self, number: Number) -> Result<(), FileError> {
-        self.kept().record(Event::Answered(number))
+        let recorded = self.kept().record(Event::Answered(number));
+        self.known.send_replace(());
+        recorded
+    }
+
+    /// Waits until the answer of each identical request that came before is known. False if that takes
+    /// too long.
+    pub(super) async fn settled(&self, asked: &Asked, deadline: Deadline) -> bool {
+        let under_way = |open: &Open| matches!(&open.fate, Fate::Keep(other) if other == asked);
+        let mut known = self.known.subscribe();
+        let settled = known.wait_for(|()| !self.kept().now.open.values().any(under_way));
+        timeout(deadline.remaining(), settled).await.is_ok()
     }
 
     /// Nobody heard that this was given.
@@ -253,6 +271,29 @@ pub(super) mod tests {
         assert_eq!(unheard.take(&asked()), None);
         drop(unheard);
         assert_eq!(Unheard::load(path).unwrap().take(&asked()), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_repeated_request_waits_for_what_became_of_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let unheard = Unheard::load(dir.path().join("unheard")).unwrap();
+        let deadline = || Deadline::after(std::time::Duration::from_secs(1));
+        assert!(unheard.settled(&asked(), deadline()).await);
+        unheard.sent(open(1)).unwrap();
+        unheard.sent(open(2)).unwrap();
+        let another = Asked { wanted: Wanted::Pool, ..asked() };
+        assert!(unheard.settled(&another, deadline()).await);
+        assert!(!unheard.settled(&asked(), deadline()).await);
+        let both = async {
+            for sequence in [1, 2] {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                unheard.answered(open(sequence).number).unwrap();
+            }
+            unheard.keep(asked(), GIVEN);
+        };
+        let asked = asked();
+        let (settled, ()) = tokio::join!(unheard.settled(&asked, deadline()), both);
+        assert!(settled && unheard.take(&asked) == Some(GIVEN));
     }
 
     #[test]
