@@ -44,6 +44,9 @@ plugin: build ## the managed plugin's directory, .plugin/, for `docker plugin cr
 swarm-test: plugin ## Swarm on three real engines in containers, all rounds (ROUNDS=5)
 	@scripts/check-swarm
 
+chaos: ready ## faults in docker-compose for ten minutes, and a report in .chaos/ (CHAOS_MINUTES=60 CHAOS_SEED=7)
+	@scripts/chaos
+
 bench: ready ## the figures of docs/benchmarks.md
 	@scripts/bench
 

@@ -122,6 +122,10 @@ fn replica_config(config: &ServerConfig) -> Config {
         listen: config.listen.clone(),
         secret: config.host.secret.clone(),
         insecure: config.host.insecure,
-        tuning: Tuning::default(),
+        tuning: config.snapshot_after.map_or_else(Tuning::default, |entries| Tuning {
+            snapshot_after: entries,
+            log_keep: entries / 2,
+            ..Tuning::default()
+        }),
     }
 }

@@ -158,6 +158,7 @@ fn a_file_has_the_flags_names() {
         plugin-socket = "/p"
         bootstrap = true
         initial-cluster = "N1=127.0.0.1:1"
+        snapshot-after = 7
         bootstrap-secret-file = "/s"
         realm = "r"
         insecure = true
@@ -185,7 +186,13 @@ fn a_file_has_the_flags_names() {
                 log_level: Some(_),
                 log_format: Some(_),
             },
-        member: MemberSettings { listen: Some(_), bootstrap: Some(true), initial_cluster: Some(_) },
+        member:
+            MemberSettings {
+                listen: Some(_),
+                bootstrap: Some(true),
+                initial_cluster: Some(_),
+                snapshot_after: Some(7),
+            },
         agent: AgentSettings { server: Some(_) },
     } = settings
     else {

@@ -58,7 +58,7 @@ pub use reads::{Consistency, Read, ReadError};
 pub use replica::{
     AskError, Fingerprint, MemberStatus, Replica, Respond, Role, StartError, Status,
 };
-pub use rocks::{EntryError, StoreError};
+pub use rocks::{CommittedEntry, EntryError, StoreError, committed_entries};
 pub use secret::{Secret, SecretError};
 pub use servers::{Servers, ServersConfig, ServersError, ServersStatus};
 pub use snapshot::SnapshotError;

@@ -6,6 +6,7 @@
 
 mod cache;
 mod commits;
+mod committed;
 mod error;
 mod log;
 mod reader;
@@ -15,6 +16,7 @@ mod tests;
 mod witness;
 
 pub(crate) use commits::{Commits, Write};
+pub use committed::{CommittedEntry, committed_entries};
 pub(crate) use error::LOST;
 pub use error::{EntryError, StoreError};
 pub(crate) use log::RaftLog;

@@ -67,14 +67,14 @@ fn judge(pools: &Pools<'_>, verdict: Verdict) -> Option<Violation> {
                 .collect();
             left.sort_by_key(|operation| operation.returned.unwrap_or(u64::MAX));
             left.truncate(1);
-            let last = explained.last().map(|call| operations[*call]);
-            let about = story(operations, left.first().copied());
+            let stuck = left.first().copied();
             let what = format!(
-                "{prefix}: after {} of {} operations none can be next (the last is {last:?})",
+                "{prefix}: {} of {} operations have an order; this one has no place in it: {}",
                 explained.len(),
-                operations.len()
+                operations.len(),
+                stuck.map_or_else(String::new, ToString::to_string)
             );
-            (what, about)
+            (what, story(operations, stuck))
         }
     };
     Some(Violation::new(Rule::Linearizable, what, shown))

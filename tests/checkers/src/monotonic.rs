@@ -1,9 +1,11 @@
 //! K6: whoever asks after an answer was given sees what it said: log indices and revisions go with
-//! real time, and a client reads its own writes.
+//! real time, and a list shows what clients, its own among them, were given before.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
-use crate::place::Place;
+use crate::holds::{Ends, Hold, holds};
+use crate::place::Which;
 use crate::{Action, Operation, Outcome, Rule, Scope, Violation};
 
 /// Finds answers that are older than one that was there before they were asked for. In a local scope
@@ -20,7 +22,7 @@ pub fn monotonic(operations: &[Operation]) -> Vec<Violation> {
         let indices = ordered(log, "log index", index);
         indices.into_iter().chain(ordered(log, "revision", revision))
     });
-    in_log.chain(unread(operations)).collect()
+    in_log.chain(unseen(operations)).collect()
 }
 
 /// Goes through the log in real time: an answer's number is above that of every write that was
@@ -60,39 +62,28 @@ fn ordered(
     found
 }
 
-/// A client that was given an address, and neither released it nor began a new session since, finds
-/// it in a list of its pool.
-fn unread(operations: &[Operation]) -> Vec<Violation> {
-    let mut by_client: HashMap<u32, Vec<&Operation>> = HashMap::new();
-    for operation in operations {
-        by_client.entry(operation.client).or_default().push(operation);
+/// Whoever lists a pool finds every address that was held all the while.
+fn unseen(operations: &[Operation]) -> Vec<Violation> {
+    let ends = Ends::of(operations);
+    let mut by_pool: HashMap<Which<'_>, Vec<Hold<'_>>> = HashMap::new();
+    for hold in holds(operations, &ends) {
+        by_pool.entry(hold.which()).or_default().push(hold);
     }
     let mut found = Vec::new();
-    for own in by_client.values_mut() {
-        own.sort_by_key(|operation| operation.invoked);
-        let mut holds = HashMap::new();
-        for operation in own {
-            let Some(pool) = operation.pool() else { continue };
-            let place = (Place::of(operation, pool), pool.prefix, pool.sub_pool);
-            match (&operation.action, &operation.outcome) {
-                (Action::RequestAddress { .. }, Outcome::Address { address, .. }) => {
-                    holds.insert((place, *address), *operation);
-                }
-                (Action::ReleaseAddress { address, .. }, _) => {
-                    holds.remove(&(place, *address));
-                }
-                (Action::List { .. }, Outcome::Listed(listed)) => {
-                    let missing = holds.iter().filter(|((of, address), _)| {
-                        *of == place && !listed.iter().any(|seen| seen.address == *address)
-                    });
-                    let what = "a client does not see what it was given".to_owned();
-                    found.extend(missing.map(|(_, given)| {
-                        Violation::new(Rule::Monotonic, what.clone(), [*given, *operation])
-                    }));
-                }
-                _ => holds.retain(|(of, _), _| *of != place),
-            }
-        }
+    for list in operations {
+        let (Action::List { pool }, Outcome::Listed(listed)) = (&list.action, &list.outcome) else {
+            continue;
+        };
+        let seen: HashSet<IpAddr> = listed.iter().map(|listed| listed.address).collect();
+        let held = by_pool.get(&Which::of(list, pool)).map_or(&[][..], Vec::as_slice);
+        let missing = held.iter().filter(|hold| {
+            let all_the_while = hold.from < list.invoked && Some(hold.until) > list.returned;
+            all_the_while && !seen.contains(&hold.address)
+        });
+        found.extend(missing.map(|hold| {
+            let what = format!("a list does not show {}, which was held", hold.address);
+            Violation::new(Rule::Monotonic, what, [hold.given, list])
+        }));
     }
     found
 }
@@ -137,15 +128,15 @@ mod tests {
     }
 
     #[test]
-    fn a_client_reads_its_own_writes() {
+    fn a_list_shows_what_is_held() {
         let mut script = Script::new();
-        script.given(1, "10.0.0.2").last().client = 9;
-        script.listed(&["10.0.0.2"]).last().client = 9;
+        script.given(1, "10.0.0.2");
+        script.listed(&["10.0.0.2"]);
         assert_eq!(check(&script), 0);
-        script.listed(&[]).last().client = 9;
+        script.listed(&[]);
         assert_eq!(check(&script), 1);
-        script.released(1, "10.0.0.2").last().client = 9;
-        script.listed(&[]).last().client = 9;
+        script.at(40, 90).unknown_release(1, "10.0.0.2");
+        script.at(50, 60).listed(&[]);
         assert_eq!(check(&script), 1);
     }
 

@@ -1,5 +1,6 @@
 //! What a client did, and what it was told.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use berth_allocator::{AddressKind, ClaimId, PoolId, Prefix, SessionId, SpaceName};
@@ -186,4 +187,62 @@ impl Operation {
             (Action::BeginSession { .. } | Action::RequestPool { .. }, _) => None,
         }
     }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |nanos: u64| std::time::Duration::from_nanos(nanos).as_secs_f64();
+        write!(f, "{:.6}", seconds(self.invoked))?;
+        match self.returned {
+            Some(returned) => write!(f, "..{:.6}", seconds(returned))?,
+            None => write!(f, "..")?,
+        }
+        let Self { host, client, session, .. } = self;
+        write!(f, " {host}/{client} session {session}: {} -> {}", self.action, self.outcome)?;
+        if let Some(index) = self.index {
+            write!(f, " at entry {index}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BeginSession { space } => write!(f, "begin a session in {space}"),
+            Self::RequestPool { space, prefix: Some(prefix), .. } => {
+                write!(f, "request {space}/{prefix}")
+            }
+            Self::RequestPool { space, .. } => write!(f, "request a pool of {space}"),
+            Self::ReleasePool { pool } => write!(f, "release {pool}"),
+            Self::RequestAddress { pool, address: Some(address), kind } => {
+                write!(f, "request {address} of {pool} ({kind:?})")
+            }
+            Self::RequestAddress { pool, kind, .. } => {
+                write!(f, "request any of {pool} ({kind:?})")
+            }
+            Self::ReleaseAddress { pool, address } => write!(f, "release {address} of {pool}"),
+            Self::Free { pool, address: Some(address) } => write!(f, "free {address} of {pool}"),
+            Self::Free { pool, .. } => write!(f, "free {pool}"),
+            Self::List { pool } => write!(f, "list {pool}"),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => write!(f, "done"),
+            Self::Pool { pool, claim } => write!(f, "{pool}{}", of_claim(*claim)),
+            Self::Address { address, claim } => write!(f, "{address}{}", of_claim(*claim)),
+            Self::Listed(listed) => write!(f, "{} addresses", listed.len()),
+            Self::Refused { code } => write!(f, "refused, {code}"),
+            Self::NotDone => write!(f, "not done"),
+            Self::Unknown => write!(f, "unknown"),
+        }
+    }
+}
+
+fn of_claim(claim: Option<ClaimId>) -> String {
+    claim.map_or_else(String::new, |claim| format!(" (claim {claim})"))
 }

@@ -68,7 +68,7 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.rule, self.what)?;
         for operation in &self.operations {
-            write!(f, "\n    {operation:?}")?;
+            write!(f, "\n    {operation}")?;
         }
         Ok(())
     }

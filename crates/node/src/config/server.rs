@@ -16,6 +16,8 @@ pub struct ServerConfig {
     pub members: Vec<Member>,
     /// Where it listens for nodes and agents.
     pub listen: String,
+    /// Log entries after which a snapshot is made, if not as usual.
+    pub snapshot_after: Option<u64>,
 }
 
 impl ServerConfig {
@@ -44,7 +46,7 @@ impl ServerConfig {
         if !bootstrap && !raft_dir(&host.data_dir).exists() {
             return Err(ConfigError::NoCluster { path: host.data_dir });
         }
-        Ok(Self { host, members, listen })
+        Ok(Self { host, members, listen, snapshot_after: member.snapshot_after })
     }
 
     /// Where the replica keeps its data.

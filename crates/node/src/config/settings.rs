@@ -98,6 +98,10 @@ pub struct MemberSettings {
         value_name = "N1=HOST:PORT,N2=…"
     )]
     pub initial_cluster: Option<String>,
+
+    /// Log entries after which a snapshot is made; half as many are kept behind it [default: 10000]
+    #[arg(long, env = "BERTH_SNAPSHOT_AFTER", hide_env_values = true, value_name = "ENTRIES")]
+    pub snapshot_after: Option<u64>,
 }
 
 /// The settings of a host without a replica.
@@ -180,6 +184,7 @@ impl MemberSettings {
             listen: self.listen.or(other.listen),
             bootstrap: self.bootstrap.or(other.bootstrap),
             initial_cluster: self.initial_cluster.or(other.initial_cluster),
+            snapshot_after: self.snapshot_after.or(other.snapshot_after),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::failpoint::strike;
 use crate::raft::{Entry, EntryRecord, LogId, LogPosition, TypeConfig, Vote, VoteRecord};
 
 const VOTE: &str = "vote";
-const COMMITTED: &str = "committed position";
+pub(super) const COMMITTED: &str = "committed position";
 const PURGED: &str = "purged position";
 
 /// The durable Raft log of one node.

@@ -84,12 +84,18 @@ impl Store {
         if let Some(machine) = crate::sim::current() {
             return Ok(Self { engine: Engine::Twin(machine.disk().open(&path)), path });
         }
-        let families = [
-            ColumnFamilyDescriptor::new("default", Options::default()),
-            ColumnFamilyDescriptor::new(Family::Log.name(), family_options(LOG_MEMTABLE_BYTES)),
-            ColumnFamilyDescriptor::new(Family::Meta.name(), family_options(META_MEMTABLE_BYTES)),
-        ];
-        match DB::open_cf_descriptors(&options(), &path, families) {
+        let opened = DB::open_cf_descriptors(&options(), &path, families());
+        Self::opened(path, opened)
+    }
+
+    /// Opens the database as it is now, beside whoever writes to it.
+    pub(super) fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let opened = DB::open_cf_descriptors_read_only(&options(), path, families(), false);
+        Self::opened(path.to_owned(), opened)
+    }
+
+    fn opened(path: PathBuf, db: Result<DB, rocksdb::Error>) -> Result<Self, StoreError> {
+        match db {
             Ok(db) => Ok(Self { engine: Engine::Rocks(db), path }),
             Err(source) => Err(StoreError::Open { path, source }),
         }
@@ -201,6 +207,14 @@ fn options() -> Options {
     options.set_max_log_file_size(DIARY_BYTES_MAX);
     options.set_log_level(LogLevel::Warn);
     options
+}
+
+fn families() -> [ColumnFamilyDescriptor; 3] {
+    [
+        ColumnFamilyDescriptor::new("default", Options::default()),
+        ColumnFamilyDescriptor::new(Family::Log.name(), family_options(LOG_MEMTABLE_BYTES)),
+        ColumnFamilyDescriptor::new(Family::Meta.name(), family_options(META_MEMTABLE_BYTES)),
+    ]
 }
 
 fn family_options(memtable_bytes: usize) -> Options {
