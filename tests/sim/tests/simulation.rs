@@ -27,6 +27,11 @@ fn seeds_that_failed_pass() {
         // An engine began anew, and its handshake was forgotten by a restart of the node: it was held to
         // be the engine before it, and refused what it had.
         19, 22, 108, 635,
+        // A request was waiting when its engine began anew: it took the new session, and the engine was
+        // refused what it had.
+        69, 211, 291,
+        // A request was repeated while it was not known what had become of it.
+        318, 658,
     ]);
 }
 
