@@ -76,6 +76,6 @@ const CAUGHT_BY: [(&str, u64); 8] = [
     ("no-dedup", 3),
     ("blind-adoption", 1),
     ("stale-release", 22),
-    ("undone-adoption", 63),
+    ("undone-adoption", 162),
     ("local-clock", 1),
 ];
