@@ -189,8 +189,12 @@ impl Unheard {
         timeout(deadline.remaining(), settled).await.is_ok()
     }
 
-    /// Nobody heard that this was given.
+    /// Nobody heard that this was given. What was claimed before the session began is not kept for it: it
+    /// claims that anew. Both are named by their revisions.
     pub(super) fn keep(&self, asked: Asked, given: Given) {
+        if asked.session.is_some_and(|session| given.claim.get() < session.get()) {
+            return;
+        }
         let mut kept = self.kept();
         if kept.now.answers.len() >= ANSWERS_MAX {
             let space = &asked.pool.space;
@@ -271,6 +275,16 @@ pub(super) mod tests {
         assert_eq!(unheard.take(&asked()), None);
         drop(unheard);
         assert_eq!(Unheard::load(path).unwrap().take(&asked()), None);
+    }
+
+    #[test]
+    fn a_session_is_told_nothing_of_an_earlier_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let unheard = Unheard::load(dir.path().join("unheard")).unwrap();
+        unheard.keep(asked(), Given { claim: ClaimId::new(6), address: None });
+        assert_eq!(unheard.take(&asked()), None);
+        unheard.keep(asked(), Given { claim: ClaimId::new(8), address: None });
+        assert!(unheard.take(&asked()).is_some());
     }
 
     #[tokio::test(start_paused = true)]
