@@ -29,8 +29,8 @@ fn seeds_that_failed_pass() {
         19, 22, 108, 635,
         // A request was waiting when its engine began anew: it took the new session, and the engine was
         // refused what it had.
-        69, 211, 291,
-        // A request was repeated while it was not known what had become of it.
+        69, 211, 291, // An answer that did not arrive was kept for the session after it.
+        689, // A request was repeated while it was not known what had become of it.
         318, 658,
     ]);
 }
