@@ -21,18 +21,18 @@ fn twenty_seeds_pass() {
 /// Seeds that once failed, each with what it showed.
 #[test]
 fn seeds_that_failed_pass() {
-    pass([
-        // A leader came back in its term without its last entries, and gave their places to others.
-        67, 213, 243, 254,
-        // An engine began anew, and its handshake was forgotten by a restart of the node: it was held to
-        // be the engine before it, and refused what it had.
-        19, 22, 108, 635,
-        // A request was waiting when its engine began anew: it took the new session, and the engine was
-        // refused what it had.
-        69, 211, 291, // An answer that did not arrive was kept for the session after it.
-        689, // A request was repeated while it was not known what had become of it.
-        318, 658,
-    ]);
+    // A leader came back in its term without its last entries, and gave their places to others.
+    pass([67, 213, 243, 254]);
+    // An engine began anew, and its handshake was forgotten by a restart of the node: it was held to be
+    // the engine before it, and refused what it had.
+    pass([19, 22, 108, 635]);
+    // A request was waiting when its engine began anew: it took the new session, and the engine was
+    // refused what it had.
+    pass([69, 211, 291]);
+    // An answer that did not arrive was kept for the session after it.
+    pass([689]);
+    // A request was repeated while it was not known what had become of it.
+    pass([318, 658]);
 }
 
 #[test]
