@@ -98,8 +98,8 @@ impl PoolSpec {
     /// - No pool, `0.0.0.0/0` or `::/0`: automatic. `0.0.0.0/24`: automatic of this length.
     /// - The family is the pool's; `v6` counts only where there is no pool (Swarm never sets it).
     /// - Host bits are masked; where that leaves `0.0.0.0` or `::`, the pool is refused, since it could
-    ///   not be told from an automatic one. A sub-pool wider than its pool is the pool; one that lies elsewhere,
-    ///   is of the other family or has no pool is refused.
+    ///   not be told from an automatic one. A sub-pool wider than its pool is the pool; one that lies
+    ///   elsewhere, is of the other family or has no pool is refused.
     pub fn parse(pool: &str, sub_pool: &str, v6: bool) -> Result<Self> {
         let no_pool = || ErrorKind::InvalidSubPool.because("a subpool needs a pool");
         if pool.is_empty() {

@@ -350,7 +350,7 @@ impl Ipam for Driver {
         let sharing = self.sharing(&space, until).await?;
         half.sessions.meet(context.peer());
         let session = half.session(&space, sharing, until).await.map_err(submit_error)?;
-        half.refuse_late(&space, arrived).await?;
+        half.refuse_late(&space, arrived, until).await?;
         let mut fate = Fate::GiveBack;
         let mut _turn = None;
         if let WantedPool::Exact { prefix, sub_pool } = wanted {
@@ -389,7 +389,7 @@ impl Ipam for Driver {
         let half = self.half(&pool.space);
         let arrived = half.sessions.handshakes();
         let _turn = half.pool_turn(&pool.space, pool.prefix, until).await?;
-        half.refuse_late(&pool.space, arrived).await?;
+        half.refuse_late(&pool.space, arrived, until).await?;
         let claim = if let Some(claim) = half.claims.pool(&pool) {
             claim
         } else {
@@ -414,11 +414,9 @@ impl Ipam for Driver {
         let until = deadline(context);
         let pool = requests::pool_id(&request.pool_id)?;
         let half = self.half(&pool.space);
-        let arrived = half.sessions.handshakes();
         let mut command = requests::address(pool.clone(), request.address, &request.options)?;
         command.unverified = self.observer(&pool.space).is_none();
         let _turn = half.address_turn(&pool, until).await?;
-        half.refuse_late(&pool.space, arrived).await?;
         let asked = asked(half, &pool, &request).await;
         if let Some(asked) = &asked
             && let Some(Given { claim, address: Some(address) }) =
@@ -450,9 +448,7 @@ impl Ipam for Driver {
         let until = deadline(context);
         let pool = requests::pool_id(&release.pool_id)?;
         let half = self.half(&pool.space);
-        let arrived = half.sessions.handshakes();
         let _turn = half.address_turn(&pool, until).await?;
-        half.refuse_late(&pool.space, arrived).await?;
         let address = release.address;
         let mut claim = half.claims.take_address(&pool, address);
         if claim.is_none() {

@@ -7,11 +7,10 @@ use axum::extract::State as Of;
 use berth_allocator::{AddressView, PoolId, Prefix, SpaceName, State};
 
 use super::pools::pool_id;
-use super::query::{ListParameters, Parameters};
+use super::query::{ListParameters, Parameters, address};
 use super::states::space_name;
 use super::types::{Address, Listing};
 use super::{Api, Problem, views};
-use crate::code::Code;
 
 /// Addresses in one answer.
 const ADDRESSES_MAX: usize = 100_000;
@@ -25,14 +24,10 @@ struct Wanted {
 
 impl Wanted {
     fn new(parameters: &ListParameters) -> Result<Self, Problem> {
-        let bad = |text: &str| {
-            Problem::new(Code::BadRequest, format!("{text:?} is not an address, such as 10.0.0.7"))
-        };
-        let address = parameters.address.as_deref();
         let pool = parameters.pool.as_deref().map(pool_id).transpose()?;
         let space = parameters.space.as_deref().map(space_name).transpose()?;
         let space = space.or_else(|| Some(pool.as_ref()?.space.clone()));
-        let address = address.map(|text| text.parse().map_err(|_| bad(text))).transpose()?;
+        let address = parameters.address.as_deref().map(address).transpose()?;
         Ok(Self { space, pool, address })
     }
 

@@ -1,9 +1,12 @@
 //! What comes with a request, checked: parameters with unknown ones refused, path, body.
 
+use std::net::IpAddr;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use berth_allocator::Text;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -55,6 +58,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let parsed = serde_json::from_slice(&bytes);
         parsed.map(Self).map_err(|error| Problem::new(Code::BadRequest, error.to_string()))
     }
+}
+
+/// An address, from a request.
+pub(super) fn address(text: &str) -> Result<IpAddr, Problem> {
+    text.parse().map_err(|_| {
+        Problem::new(Code::BadRequest, format!("{text:?} is not an address, such as 10.0.0.7"))
+    })
+}
+
+/// A note, from a request.
+pub(super) fn note(text: String) -> Result<Text, Problem> {
+    Text::new(text).map_err(|error| Problem::new(Code::BadRequest, error.to_string()))
 }
 
 /// What every read takes.

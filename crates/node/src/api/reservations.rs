@@ -1,31 +1,28 @@
 //! `/v1/spaces/NAME/reservations`
 
-use std::net::IpAddr;
-
 use axum::Json;
 use axum::extract::{Path, State as Of};
 use axum::http::StatusCode;
-use berth_allocator::{Command, Reserve, Text};
+use berth_allocator::{Command, Reserve};
 
-use super::query::{Body, NoParameters, Parameters, Segment};
+use super::query::{Body, NoParameters, Parameters, Segment, address, note};
 use super::states::space_name;
 use super::types::{NewReservation, Reservation};
 use super::{Api, Problem};
-use crate::code::Code;
 
 pub(super) async fn add(
     Of(api): Of<Api>,
     Segment(space): Segment,
     Parameters(NoParameters {}): Parameters<NoParameters>,
-    Body(NewReservation { first, last, note, common }): Body<NewReservation>,
+    Body(new): Body<NewReservation>,
 ) -> Result<(StatusCode, Json<Reservation>), Problem> {
     let space = space_name(&space)?;
-    let text = Text::new(&*note);
-    let text = text.map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
+    let NewReservation { first, last, common, .. } = new;
+    let note = note(new.note)?;
+    let made = Reservation { first, last, note: note.to_string(), common };
     let scope = api.scope_of(&space);
-    let command = Command::Reserve(Reserve { space, first, last, note: text, common });
-    api.submit(scope, command).await?;
-    Ok((StatusCode::CREATED, Json(Reservation { first, last, note, common })))
+    api.submit(scope, Command::Reserve(Reserve { space, first, last, note, common })).await?;
+    Ok((StatusCode::CREATED, Json(made)))
 }
 
 pub(super) async fn remove(
@@ -34,11 +31,7 @@ pub(super) async fn remove(
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<StatusCode, Problem> {
     let space = space_name(&space)?;
-    let bad = |_| {
-        let detail = format!("{first:?} is not an address, such as 10.0.0.7");
-        Problem::new(Code::BadRequest, detail)
-    };
-    let first: IpAddr = first.parse().map_err(bad)?;
+    let first = address(&first)?;
     let scope = api.scope_of(&space);
     api.submit(scope, Command::Unreserve { space, first }).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -2,13 +2,12 @@
 
 use axum::Json;
 use axum::extract::State as Of;
-use berth_allocator::{ClaimId, Command, Evidence, FreeSuspect, Text};
+use berth_allocator::{ClaimId, Command, Evidence, FreeSuspect};
 
 use super::pools::pool_id;
-use super::query::{Body, NoParameters, Parameters};
+use super::query::{Body, NoParameters, Parameters, note};
 use super::types::{Freed, Suspect};
 use super::{Api, Problem};
-use crate::code::Code;
 
 /// Ends a claim that is stale or in doubt, on an operator's word.
 pub(super) async fn free(
@@ -17,8 +16,7 @@ pub(super) async fn free(
     Body(suspect): Body<Suspect>,
 ) -> Result<Json<Freed>, Problem> {
     let pool = pool_id(&suspect.pool)?;
-    let note = suspect.note.map(Text::new).transpose();
-    let note = note.map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
+    let note = suspect.note.map(note).transpose()?;
     let scope = api.scope_of(&pool.space);
     let command = FreeSuspect {
         pool,

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
-use hyper::Method;
 
 use super::Failure;
 use super::client::ApiClient;
+use super::free::{self, Word};
 use super::output::{Format, note, show};
 use super::table::table;
-use crate::api::types::{Freed, Status, Suspect};
+use crate::api::types::Status;
 use crate::code::Code;
 use crate::doctor::{Ask, Books, Finding, Fix, Severity, TooMany, compare, observe, of_hosts};
 
@@ -106,21 +106,15 @@ async fn look(arguments: &Arguments, api: &ApiClient) -> Result<BTreeSet<Finding
 
 /// Frees them; gives how many are gone.
 async fn fix(api: &ApiClient, fixes: &[&Fix]) -> Result<usize, Failure> {
+    let word = Word { force: false, note: Some(NOTE.to_owned()) };
     let mut freed = 0;
     // Addresses first: a pool takes those that it still holds with it.
     let (addresses, pools): (Vec<&Fix>, Vec<&Fix>) =
         fixes.iter().partition(|fix| fix.address.is_some());
     for fix in addresses.into_iter().chain(pools) {
         let about = fix.address.map_or(fix.pool.clone(), |address| address.to_string());
-        let suspect = Suspect {
-            pool: fix.pool.clone(),
-            address: fix.address,
-            claim: fix.claim,
-            force: false,
-            note: Some(NOTE.to_owned()),
-        };
-        match api.change::<Freed>(Method::POST, "/v1/suspects/free", &suspect).await {
-            Ok(_) => {
+        match free::end(api, &fix.pool, fix.address, fix.claim, &word).await {
+            Ok(()) => {
                 freed += 1;
                 note(&format!("freed {about}"));
             }

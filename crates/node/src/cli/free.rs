@@ -26,10 +26,10 @@ Examples:
 pub(super) struct Word {
     /// End also what is held, and not in doubt: whoever uses it is not told
     #[arg(long)]
-    force: bool,
+    pub(super) force: bool,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
-    note: Option<String>,
+    pub(super) note: Option<String>,
 }
 
 /// A look at what is there now.
@@ -54,7 +54,7 @@ pub(super) async fn release_address(
     };
     let claim = one.claim.as_ref().map(|claim| claim.id).expect("only such are left");
     let cooled = one.state == AddressState::Cooling;
-    end(api, &one.pool, Some(wanted), claim, word).await?;
+    end(api, &one.pool, Some(wanted), claim, &word).await?;
     let freed = if cooled { "may be given again" } else { "is free" };
     print(&format!("{wanted} of {} {freed}", one.pool))
 }
@@ -77,20 +77,21 @@ fn not_one(address: IpAddr, claimed: &[&Address]) -> Failure {
 pub(super) async fn remove_pool(api: &ApiClient, id: &PoolId, word: Word) -> Result<(), Failure> {
     let shown = pool::get(api, id, NOW).await?;
     for holder in &shown.holders {
-        let word = Word { force: word.force, note: word.note.clone() };
-        end(api, &shown.id, None, holder.claim, word).await?;
+        end(api, &shown.id, None, holder.claim, &word).await?;
     }
     print(&format!("pool {} removed", shown.id))
 }
 
-async fn end(
+/// Ends a claim; without an address that on the pool.
+pub(super) async fn end(
     api: &ApiClient,
     pool: &str,
     address: Option<IpAddr>,
     claim: u64,
-    Word { force, note }: Word,
+    Word { force, note }: &Word,
 ) -> Result<(), Failure> {
-    let suspect = Suspect { pool: pool.to_owned(), address, claim, force, note };
+    let (pool, force, note) = (pool.to_owned(), *force, note.clone());
+    let suspect = Suspect { pool, address, claim, force, note };
     let _: Freed = api.change(Method::POST, "/v1/suspects/free", &suspect).await?;
     Ok(())
 }

@@ -35,11 +35,7 @@ impl FromStr for Range {
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || format!("{text:?} is not an address, a range FIRST-LAST, or a prefix");
         if let Ok(prefix) = text.parse::<IpNet>() {
-            let (first, last) = match prefix {
-                IpNet::V4(v4) => (v4.network().into(), v4.broadcast().into()),
-                IpNet::V6(v6) => (v6.network().into(), v6.broadcast().into()),
-            };
-            return Ok(Self { first, last });
+            return Ok(Self { first: prefix.network(), last: prefix.broadcast() });
         }
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let address = |text: &str| text.trim().parse::<IpAddr>().map_err(|_| bad());

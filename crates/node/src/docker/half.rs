@@ -100,15 +100,19 @@ impl Half {
         timeout(deadline.remaining(), self.lock(space, prefix).write()).await.map_err(|_| busy())
     }
 
-    /// Waits for earlier requests about a pool as a whole.
+    /// Waits for earlier requests about a pool as a whole; refuses what was asked before the session
+    /// that is open by then.
     pub(super) async fn address_turn(
         &self,
         pool: &PoolId,
         deadline: Deadline,
     ) -> Result<RwLockReadGuard<'_, ()>, IpamError> {
+        let arrived = self.sessions.handshakes();
         self.settled_before(deadline).await.map_err(submit_error)?;
         let turn = self.lock(&pool.space, pool.prefix).read();
-        timeout(deadline.remaining(), turn).await.map_err(|_| busy())
+        let turn = timeout(deadline.remaining(), turn).await.map_err(|_| busy())?;
+        self.refuse_late(&pool.space, arrived, deadline).await?;
+        Ok(turn)
     }
 
     /// Refuses what was asked before the session began that is open now: its claimant asks itself for
@@ -116,9 +120,11 @@ impl Half {
     pub(super) async fn refuse_late(
         &self,
         space: &SpaceName,
-        handshakes: u64,
+        arrived: u64,
+        deadline: Deadline,
     ) -> Result<(), IpamError> {
-        if self.sessions.is_later(space, handshakes).await {
+        let later = timeout(deadline.remaining(), self.sessions.is_later(space, arrived)).await;
+        if later.map_err(|_| busy())? {
             let reason = "nothing was changed: the engine has begun anew since this was asked";
             return Err(IpamError::unavailable(reason));
         }

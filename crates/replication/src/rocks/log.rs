@@ -33,8 +33,8 @@ pub(crate) struct RaftLog {
 }
 
 impl RaftLog {
-    /// Opens the log in a data directory, or makes it, and reads all of it once: what was acknowledged must be
-    /// there, without holes, undamaged.
+    /// Opens the log in a data directory, or makes it, and reads all of it once: what was acknowledged
+    /// must be there, without holes, undamaged.
     pub(crate) fn open(dir: &Path, fatal: &Fatal) -> Result<Self, StoreError> {
         let store = Arc::new(Store::open(&dir.join("log"))?);
         let commits = Commits::start(Arc::clone(&store), dir, fatal)?;

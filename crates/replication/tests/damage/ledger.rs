@@ -4,13 +4,11 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use berth_allocator::{
-    ClientName, Command, Envelope, Incarnation, Millis, Register, Response, Sequence, Text,
-};
+use berth_allocator::Response;
 use berth_replication::{Fingerprint, Ledger, LedgerConfig, LedgerError, NodeName, SystemClock};
 
 use crate::damage::copy;
-use crate::{Keeper, Kept, compare, sweep, times};
+use crate::{Keeper, Kept, compare, registration, sweep, times};
 
 struct Ledgers {
     snapshot_after: u64,
@@ -47,19 +45,7 @@ impl Ledgers {
 }
 
 async fn register(ledger: &Ledger, name: &str) -> Result<(), LedgerError> {
-    let command = Command::Register(Register {
-        instance: 1,
-        address: Text::new("here").unwrap(),
-        lease: Millis::new(0),
-    });
-    let envelope = Envelope {
-        client: ClientName::new(name).unwrap(),
-        incarnation: Incarnation::new(0),
-        sequence: Sequence::new(1),
-        heard: Sequence::new(0),
-        command,
-    };
-    let answer = ledger.submit(envelope).await?;
+    let answer = ledger.submit(registration(name)).await?;
     assert!(matches!(answer.outcome, Ok(Response::Registered(_))), "{answer:?}");
     Ok(())
 }

@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 
+use berth_allocator::{
+    ClientName, Command, Envelope, Incarnation, Millis, Register, Sequence, Text,
+};
 use berth_replication::Fingerprint;
 use damage::{Damage, Dice, copy, files};
 
@@ -74,6 +77,22 @@ fn sweep(name: &str, keeper: &impl Keeper, kept: &Kept, times: u64) {
     println!("{name}: file, damage: was whole, refused");
     for ((class, kind), (whole, refused)) in outcomes {
         println!("  {class} {kind}: {whole}, {refused}");
+    }
+}
+
+/// Has a client register.
+fn registration(name: &str) -> Envelope {
+    let command = Command::Register(Register {
+        instance: 1,
+        address: Text::new("here").unwrap(),
+        lease: Millis::new(0),
+    });
+    Envelope {
+        client: ClientName::new(name).unwrap(),
+        incarnation: Incarnation::new(0),
+        sequence: Sequence::new(1),
+        heard: Sequence::new(0),
+        command,
     }
 }
 

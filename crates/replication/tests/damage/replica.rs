@@ -5,9 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_allocator::{
-    ClientName, Command, Envelope, Incarnation, Millis, Register, Response, Sequence, Text,
-};
+use berth_allocator::Response;
 use berth_replication::{
     Config, Consistency, Deadline, Fingerprint, Member, NodeName, ProposeError, Replica,
     SystemClock, Tuning,
@@ -17,7 +15,7 @@ use tokio::runtime::Builder;
 
 use crate::damage::copy;
 use crate::ports::free_ports;
-use crate::{Keeper, Kept, compare, sweep, times};
+use crate::{Keeper, Kept, compare, registration, sweep, times};
 
 struct Replicas {
     port: u16,
@@ -89,19 +87,7 @@ async fn serve(replica: &Replica, clients: &[String]) -> Result<[Fingerprint; 2]
 }
 
 async fn register(replica: &Replica, name: &str) -> Result<(), ProposeError> {
-    let command = Command::Register(Register {
-        instance: 1,
-        address: Text::new("here").unwrap(),
-        lease: Millis::new(0),
-    });
-    let envelope = Envelope {
-        client: ClientName::new(name).unwrap(),
-        incarnation: Incarnation::new(0),
-        sequence: Sequence::new(1),
-        heard: Sequence::new(0),
-        command,
-    };
-    let answer = replica.propose(envelope, soon()).await?.answer;
+    let answer = replica.propose(registration(name), soon()).await?.answer;
     assert!(matches!(answer.outcome, Ok(Response::Registered(_))), "{answer:?}");
     Ok(())
 }
