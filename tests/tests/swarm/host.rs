@@ -153,6 +153,20 @@ impl Host {
         Some((held, rest.into_iter().filter(doubtful).collect()))
     }
 
+    /// Those of these addresses that do not answer a container here.
+    pub(crate) async fn silent(
+        &self,
+        container: &str,
+        addresses: &BTreeSet<IpAddr>,
+    ) -> Option<BTreeSet<IpAddr>> {
+        let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let ping = "for a; do ping -c1 -W2 $a >/dev/null || echo $a; done";
+        let list: Vec<&str> = list.iter().map(String::as_str).collect();
+        let all = [&["exec", container, "sh", "-c", ping, "sh"], &list[..]].concat();
+        let silent = self.try_docker(&all).await.ok()?;
+        Some(silent.split_whitespace().map(|address| address.parse().unwrap()).collect())
+    }
+
     /// All pools that Berth holds here.
     pub(crate) async fn pools(&self) -> Option<Vec<Pool>> {
         self.ask(&["pool", "ls"]).await

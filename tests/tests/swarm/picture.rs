@@ -194,7 +194,8 @@ impl Swarm {
         self.hosts.iter().position(|host| host.name == name)
     }
 
-    /// One task of each host reaches all others, wherever they are.
+    /// One task of each host reaches all others, wherever they are, as soon as the engines have told each
+    /// other where they are.
     pub(crate) async fn ping(&self, picture: &Picture) {
         let mut pinged = 0;
         let mut from: BTreeMap<usize, &Task> = BTreeMap::new();
@@ -202,14 +203,17 @@ impl Swarm {
             from.entry(task.host).or_insert(task);
         }
         for (host, task) in from {
-            let others: Vec<String> = picture.tasks.keys().map(ToString::to_string).collect();
-            let script = format!(
-                "for a in {}; do ping -c1 -W5 $a >/dev/null || ping -c1 -W5 $a >/dev/null || exit 1; done",
-                others.join(" ")
-            );
-            let ping = ["exec", &task.container, "sh", "-c", &script];
-            self.hosts[host].docker(&ping).await;
-            pinged += others.len();
+            let mut silent: BTreeSet<IpAddr> = picture.tasks.keys().copied().collect();
+            let what = format!("all tasks answer one on {}", self.hosts[host].name);
+            eventually_within(SWARM_PATIENCE, &what, async || {
+                silent = self.hosts[host].silent(&task.container, &silent).await?;
+                if !silent.is_empty() {
+                    println!("  not yet: {silent:?} do not answer");
+                }
+                silent.is_empty().then_some(())
+            })
+            .await;
+            pinged += picture.tasks.len();
         }
         println!("  {pinged} pings answered");
     }
