@@ -141,7 +141,7 @@ fn tell(report: &Report, arguments: &Arguments, sum: &Sum) -> io::Result<()> {
     } else if arguments.count == 1 {
         let (digest, events) = (report.digest, report.events);
         writeln!(out, "seed {seed} passed: trace {digest:016x}, {events} events")?;
-    } else if sum.seeds % 10 == 0 {
+    } else if sum.seeds.is_multiple_of(10) {
         let (seeds, failed) = (sum.seeds, sum.failed.len());
         writeln!(out, "  {seeds} of {} seeds, {failed} failed", arguments.count)?;
     }

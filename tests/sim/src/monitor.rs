@@ -3,6 +3,7 @@
 
 use berth_replication::{LogIndex, Status};
 
+use crate::host::Host;
 use crate::scene::Scene;
 
 /// Looks at all nodes.
@@ -50,8 +51,8 @@ impl Monitor {
     }
 
     /// Whether all nodes follow one leader, have applied the same, and hold the same.
-    pub(crate) fn agree(&self, scene: &Scene) -> bool {
-        let nodes: Option<Vec<_>> = scene.hosts.iter().map(|host| host.node()).collect();
+    pub(crate) fn agree(scene: &Scene) -> bool {
+        let nodes: Option<Vec<_>> = scene.hosts.iter().map(Host::node).collect();
         let Some(nodes) = nodes else { return false };
         let views: Vec<_> = nodes
             .iter()

@@ -123,22 +123,9 @@ impl Nemesis {
                 self.remedies.push((until, Remedy::Heal));
                 true
             }
-            Fault::SlowLink => {
-                let to = self.rng.below(count);
-                let latency = Latency { least: 10_000, most: self.rng.between(50_000, 2_000_000) };
-                scene.network.slow(host, to, Some(latency));
-                self.remedies.push((until, Remedy::Unslow(host, to)));
-                host != to
-            }
+            Fault::SlowLink => self.slow_link(scene, host, until),
             Fault::BrokenConnection => scene.network.break_one(&mut self.rng),
-            Fault::ClockJump => {
-                let hour = 3_600_000;
-                let ahead = i64::try_from(self.rng.between(0, 2 * hour)).unwrap_or(0);
-                let hour = i64::try_from(hour).unwrap_or(0);
-                scene.hosts[host].machine.clock.set_ahead(ahead - hour);
-                self.remedies.push((until, Remedy::Clock(host)));
-                true
-            }
+            Fault::ClockJump => self.turn_clock(scene, host, until),
             Fault::SlowDisk => {
                 let delay = Duration::from_micros(self.rng.between(1_000, 500_000));
                 scene.hosts[host].machine.disk.slow(delay);
@@ -218,6 +205,23 @@ impl Nemesis {
             let swarm = claimant.kind() == Kind::Swarm;
             claimant.restart(scene, if swarm { elsewhere } else { host }, pause);
         }
+    }
+
+    fn slow_link(&mut self, scene: &mut Scene, from: HostId, until: Micros) -> bool {
+        let to = self.rng.below(scene.hosts.len());
+        let latency = Latency { least: 10_000, most: self.rng.between(50_000, 2_000_000) };
+        scene.network.slow(from, to, Some(latency));
+        self.remedies.push((until, Remedy::Unslow(from, to)));
+        from != to
+    }
+
+    fn turn_clock(&mut self, scene: &mut Scene, host: HostId, until: Micros) -> bool {
+        let hour = 3_600_000;
+        let ahead = i64::try_from(self.rng.between(0, 2 * hour)).unwrap_or(0);
+        let hour = i64::try_from(hour).unwrap_or(0);
+        scene.hosts[host].machine.clock.set_ahead(ahead - hour);
+        self.remedies.push((until, Remedy::Clock(host)));
+        true
     }
 
     fn cut(&mut self, scene: &mut Scene, fault: Fault, host: HostId) {

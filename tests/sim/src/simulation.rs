@@ -253,11 +253,11 @@ impl Simulation {
         while self.is_well() {
             self.tick(false);
             let quiet = self.claimants.iter().all(Claimant::is_quiet);
-            if quiet && self.scene.now > begun + 2 * SECOND && self.monitor.agree(&self.scene) {
+            if quiet && self.scene.now > begun + 2 * SECOND && Monitor::agree(&self.scene) {
                 return;
             }
             if self.scene.now > begun + 2 * HEALED_MAX {
-                let (quiet, agree) = (quiet, self.monitor.agree(&self.scene));
+                let (quiet, agree) = (quiet, Monitor::agree(&self.scene));
                 self.scene.violation(format!(
                     "V1: after {HEALED_MAX} us claimants are quiet: {quiet}, nodes agree: {agree}"
                 ));

@@ -77,7 +77,7 @@ impl Witness {
                 let vote = (*term, *node);
                 if vote < known.vote {
                     let before = known.vote;
-                    self.fault(host, format!("votes {vote:?} after {before:?} (C7)"));
+                    self.fault(host, &format!("votes {vote:?} after {before:?} (C7)"));
                 } else {
                     known.vote = vote;
                 }
@@ -86,7 +86,10 @@ impl Witness {
                 let before = self.nodes.entry(host).or_default().vote;
                 if (*term, *node) < before {
                     let found = (*term, *node);
-                    self.fault(host, format!("found vote {found:?} after it gave {before:?} (C7)"));
+                    self.fault(
+                        host,
+                        &format!("found vote {found:?} after it gave {before:?} (C7)"),
+                    );
                 }
             }
         }
@@ -105,29 +108,29 @@ impl Witness {
         let expected = node.next;
         node.next = index + 1;
         if index != expected {
-            self.fault(host, format!("applies entry {index}, {expected} would be next (C6)"));
+            self.fault(host, &format!("applies entry {index}, {expected} would be next (C6)"));
         }
         let end = self.log.len() as u64;
         if index == end {
             let own = batch.map(|batch| self.reference.apply(batch)).unwrap_or_default();
             let fingerprint = self.reference.fingerprint();
             if let Err(violation) = self.reference.check() {
-                self.fault(host, format!("after entry {index}: {violation}"));
+                self.fault(host, &format!("after entry {index}: {violation}"));
             }
             self.log.push(Entry { position, batch: batch.cloned(), answers: own, fingerprint });
         } else if index > end {
-            return self.fault(host, format!("applies entry {index}, nobody applied {end} (C4)"));
+            return self.fault(host, &format!("applies entry {index}, nobody applied {end} (C4)"));
         }
         let at = usize::try_from(index).expect("a simulation's log is short");
         let entry = &self.log[at];
         let (known, fingerprint) = (entry.position, entry.fingerprint);
         if known != position || entry.batch.as_ref() != batch {
-            return self.fault(host, format!("applies {position:?}, others {known:?} (C2)"));
+            return self.fault(host, &format!("applies {position:?}, others {known:?} (C2)"));
         }
         if entry.answers != answers {
-            self.fault(host, format!("answers entry {index} otherwise than the log does (C5)"));
+            self.fault(host, &format!("answers entry {index} otherwise than the log does (C5)"));
         }
-        if index == end || index % COMPARE_EVERY == 0 {
+        if index == end || index.is_multiple_of(COMPARE_EVERY) {
             self.compare(host, index, fingerprint, state);
         }
     }
@@ -139,13 +142,13 @@ impl Witness {
         let at = usize::try_from(position.index).expect("a simulation's log is short");
         match self.log.get(at) {
             None => {
-                self.fault(host, format!("has a snapshot of {position:?}, which nobody applied"))
+                self.fault(host, &format!("has a snapshot of {position:?}, which nobody applied"));
             }
             Some(entry) if entry.position != position => {
                 let known = entry.position;
                 self.fault(
                     host,
-                    format!("has a snapshot of {position:?}, others applied {known:?}"),
+                    &format!("has a snapshot of {position:?}, others applied {known:?}"),
                 );
             }
             Some(entry) => self.compare(host, position.index, entry.fingerprint, state),
@@ -157,11 +160,11 @@ impl Witness {
         let found = state.fingerprint();
         if found != expected {
             let what = format!("holds {found:016x} at entry {index}, others {expected:016x} (C5)");
-            self.fault(host, what);
+            self.fault(host, &what);
         }
     }
 
-    fn fault(&mut self, host: HostId, what: String) {
+    fn fault(&mut self, host: HostId, what: &str) {
         self.faults.push(format!("n{} {what}", host + 1));
     }
 }
