@@ -27,14 +27,17 @@ impl RequestContext {
         Self { id: 0, peer: None, deadline: Instant::now() + DEFAULT_DEADLINE, caller: None }
     }
 
-    /// A context with a caller who may go away, and the handle whose drop says that it did.
-    pub(crate) fn with_caller(
-        id: u64,
-        peer: Option<Peer>,
-        deadline: Instant,
-    ) -> (Self, watch::Sender<()>) {
+    /// The context of a request that came through a socket.
+    pub(crate) fn of_request(id: u64, peer: Option<Peer>, deadline: Instant) -> Self {
+        Self { id, peer, deadline, caller: None }
+    }
+
+    /// The same context with a caller who may go away, which it has when its [`Caller`] is dropped.
+    #[must_use]
+    pub fn with_caller(mut self) -> (Self, Caller) {
         let (waiting, caller) = watch::channel(());
-        (Self { id, peer, deadline, caller: Some(caller) }, waiting)
+        self.caller = Some(caller);
+        (self, Caller(waiting))
     }
 
     /// The same context with this peer.
@@ -81,6 +84,10 @@ impl RequestContext {
     }
 }
 
+/// Stands for whoever waits for an answer; to drop it says that nobody does any more.
+#[derive(Debug)]
+pub struct Caller(#[expect(dead_code, reason = "its drop is what counts")] watch::Sender<()>);
+
 /// A process at the other end of a Unix socket, as the kernel knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
@@ -108,9 +115,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_dropped_handle_means_a_gone_caller() {
-        let (context, waiting) = RequestContext::with_caller(1, None, Instant::now());
+        let (context, caller) = RequestContext::in_process().with_caller();
         assert!(!context.is_caller_gone());
-        drop(waiting);
+        drop(caller);
         assert!(context.is_caller_gone());
         context.caller_gone().await;
     }

@@ -21,7 +21,7 @@ mod wire;
 pub use address::{AddressRelease, AddressRequest, AllocatedAddress};
 pub use async_trait::async_trait;
 pub use capability::{AddressSpaces, Capability};
-pub use context::{DEFAULT_DEADLINE, Peer, RequestContext};
+pub use context::{Caller, DEFAULT_DEADLINE, Peer, RequestContext};
 pub use error::{ErrorClass, ErrorKind, IpamError, Result};
 pub use ipam::{Ipam, Undelivered};
 pub use ipnet;

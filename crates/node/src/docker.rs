@@ -172,9 +172,11 @@ impl Driver {
     }
 
     /// The claim that an identical request was given without hearing of it, if it still stands. Waits
-    /// until it is known what became of those that came before.
+    /// until it is known what became of those that came before. Whoever stopped waiting takes nothing:
+    /// it is for the request that came after.
     async fn unheard(
         &self,
+        context: &RequestContext,
         half: &Half,
         asked: &Asked,
         deadline: Deadline,
@@ -183,6 +185,9 @@ impl Driver {
             let reason =
                 "nothing was changed: what became of the same request before is not known yet";
             return Err(IpamError::unavailable(reason));
+        }
+        if context.is_caller_gone() {
+            return Err(IpamError::unavailable("the caller hung up: nothing was changed"));
         }
         let Some(given) = half.unheard.take(asked) else { return Ok(None) };
         let (pool, client) = (asked.pool.clone(), half.sender.client().clone());
@@ -359,7 +364,7 @@ impl Ipam for Driver {
             let pool = PoolId { space: space.clone(), epoch, prefix, sub_pool };
             let asked =
                 Asked { session: Some(session.id), pool: pool.clone(), wanted: Wanted::Pool };
-            if let Some(given) = self.unheard(half, &asked, until).await? {
+            if let Some(given) = self.unheard(context, half, &asked, until).await? {
                 half.claims.pool_given(&pool, given.claim);
                 return given_pool(&pool, given.claim);
             }
@@ -420,7 +425,7 @@ impl Ipam for Driver {
         let asked = asked(half, &pool, &request).await;
         if let Some(asked) = &asked
             && let Some(Given { claim, address: Some(address) }) =
-                self.unheard(half, asked, until).await?
+                self.unheard(context, half, asked, until).await?
         {
             half.claims.address_given(&pool, address, claim);
             return Ok(given_address(address, &pool, claim));

@@ -1,6 +1,5 @@
 //! One request of an engine to the driver of a host, as the plugin server would make it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,8 +7,8 @@ use berth_allocator::State;
 use berth_checkers::Listed;
 use berth_replication::{Consistency, Deadline};
 use ipamapi::{
-    AddressRelease, AddressRequest, AllocatedAddress, AllocatedPool, ErrorKind, Ipam, IpamError,
-    Peer, PoolId, PoolRequest, RequestContext, Undelivered,
+    AddressRelease, AddressRequest, AllocatedAddress, AllocatedPool, Caller, ErrorKind, Ipam,
+    IpamError, Peer, PoolId, PoolRequest, RequestContext, Undelivered,
 };
 use tokio::time::Instant;
 
@@ -51,10 +50,10 @@ pub(crate) enum Answer {
     Lost,
 }
 
-/// A request under way.
+/// A request under way. Whoever drops it waits no more.
 pub(crate) struct Call {
     slot: Arc<Mutex<Option<Answer>>>,
-    gone: Arc<AtomicBool>,
+    _caller: Caller,
     generation: u64,
 }
 
@@ -65,21 +64,22 @@ impl Call {
         let pid = host.machine.engine()?;
         let node = host.node()?;
         let slot = Arc::new(Mutex::new(None));
-        let gone = Arc::new(AtomicBool::new(false));
-        let (told, left) = (Arc::clone(&slot), Arc::clone(&gone));
+        let told = Arc::clone(&slot);
+        let peer = Peer { pid: Some(pid), uid: 0, gid: 0 };
+        let (context, caller) = RequestContext::in_process().with_peer(peer).with_caller();
         let taken = host.spawn(async move {
-            let peer = Peer { pid: Some(pid), uid: 0, gid: 0 };
-            let context = RequestContext::in_process()
-                .with_peer(peer)
-                .with_deadline(Instant::now() + patience);
+            if context.is_caller_gone() {
+                return;
+            }
+            let context = context.with_deadline(Instant::now() + patience);
             let answer = ask(&node, &context, request.clone()).await;
-            if !left.load(Ordering::Relaxed) {
+            if !context.is_caller_gone() {
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
             } else if let Some(undelivered) = undelivered(request, answer) {
                 node.driver.undelivered(&context, undelivered).await;
             }
         });
-        taken.then(|| Self { slot, gone, generation: host.generation() })
+        taken.then(|| Self { slot, _caller: caller, generation: host.generation() })
     }
 
     /// The answer, once there is one.
@@ -89,13 +89,6 @@ impl Call {
         }
         let over = host.generation() != self.generation || !host.runs();
         over.then_some(Answer::Lost)
-    }
-}
-
-impl Drop for Call {
-    /// Nobody waits any more.
-    fn drop(&mut self) {
-        self.gone.store(true, Ordering::Relaxed);
     }
 }
 

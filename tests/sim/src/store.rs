@@ -30,6 +30,7 @@ pub(crate) enum Stage {
 
 /// A network.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub(crate) struct Net {
     /// Its number.
     pub(crate) id: u64,
@@ -55,6 +56,8 @@ pub(crate) struct Net {
     pub(crate) replay_gateway: bool,
     /// Its pool was given for certain, and no release of it asked for.
     pub(crate) certain: bool,
+    /// The same of its gateway.
+    pub(crate) gateway_certain: bool,
 }
 
 /// An endpoint: an address in use.
@@ -88,6 +91,7 @@ impl Net {
             replay: false,
             replay_gateway: false,
             certain: false,
+            gateway_certain: false,
         }
     }
 

@@ -109,7 +109,8 @@ impl Service {
             return Reply::from(&IpamError::unavailable("the caller hung up: nothing was changed"));
         }
         // Dropped when this function ends in any way: that is how the driver learns of it.
-        let (context, _waiting) = RequestContext::with_caller(id, caller.peer, deadline);
+        let (context, _waiting) =
+            RequestContext::of_request(id, caller.peer, deadline).with_caller();
         let (reply, answer) = oneshot::channel();
         let driver = Arc::clone(&self.driver);
         let running = caller.running;

@@ -21,7 +21,7 @@ impl Claimant {
             },
             Purpose::Pool(net) => self.pool(scene, net, answer),
             Purpose::Gateway(net) => self.gateway(scene, net, answer),
-            Purpose::Endpoint(net) => self.endpoint(net, answer),
+            Purpose::Endpoint(net) => self.endpoint(net, &answer),
             Purpose::Again(net, endpoint) => self.again(scene, net, endpoint, answer),
             // Whatever came of a release, the object is gone from the store.
             Purpose::Release(net, endpoint) => {
@@ -75,9 +75,11 @@ impl Claimant {
         let Some(net) = self.net(id) else { return };
         net.busy = false;
         match answer {
-            Answer::Address(given) => net.gateway = Some(given.address.addr()),
+            Answer::Address(given) => {
+                (net.gateway, net.gateway_certain) = (Some(given.address.addr()), true);
+            }
             Answer::Refused(error) if is_refusal(&error) => {
-                if net.replay_gateway && net.certain {
+                if net.replay_gateway && net.gateway_certain {
                     let what = format!("K2: {name} keeps gateway {:?}: {error}", net.gateway);
                     scene.violation(what);
                 }
@@ -91,7 +93,7 @@ impl Claimant {
         }
     }
 
-    fn endpoint(&mut self, id: u64, answer: Answer) {
+    fn endpoint(&mut self, id: u64, answer: &Answer) {
         let endpoint = self.id();
         let Some(net) = self.net(id) else { return };
         net.under_way = net.under_way.saturating_sub(1);

@@ -208,7 +208,10 @@ impl Claimant {
         };
         if self.ask(scene, purpose, request) {
             let net = &mut self.nets[at];
-            (net.busy, net.certain) = (true, false);
+            net.busy = true;
+            let asked_for =
+                if net.gateway.is_some() { &mut net.gateway_certain } else { &mut net.certain };
+            *asked_for = false;
         }
     }
 
