@@ -210,7 +210,7 @@ async fn wrong_release(swarm: &Swarm, network: &str, tasks: usize) {
     let refused = host.try_docker(&run).await.expect_err("a task has that address");
     println!("  {address} refused: {}", refused.lines().next().unwrap_or_default());
     assert!(
-        host.last_words("400").contains(&format!("{address} is that of task")),
+        host.last_words(400).contains(&format!("{address} is that of task")),
         "Berth says whose it is, in the engine's log"
     );
     // Refused as well while that container is not given up.
@@ -257,7 +257,7 @@ async fn full(swarm: &Swarm) {
     runs(swarm, "both", 1).await;
     host.docker(&["service", "scale", "--detach", "both=6"]).await;
     let stuck = eventually_within(SWARM_PATIENCE, "the small network is full", async || {
-        let log = host.last_words("200");
+        let log = host.last_words(200);
         log.lines().rev().find(|line| line.contains("no available addresses")).map(str::to_owned)
     })
     .await;

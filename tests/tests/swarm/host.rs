@@ -5,15 +5,20 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use berth_node::api::types::{Address, AddressState, Pool, Status};
-use berth_tests::{RawConnection, binary, eventually};
+use berth_tests::{RawConnection, binary, eventually_within};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::process::Command;
 
 use crate::docker::{outer, run};
+use crate::swarm::SWARM_PATIENCE;
 
 /// The driver, with its tag: an engine knows it by no other name.
 pub(crate) const DRIVER: &str = "berth:latest";
+
+/// What an engine says at every container's start.
+const NOISE: &[&str] =
+    &["kernel parameter", "loading plugin", "signal loop", "external servers", "br0"];
 
 /// What an engine needs in a container. `--privileged` asks for more than some machines have.
 const CAPABILITIES: &[&str] = &[
@@ -83,7 +88,8 @@ impl Host {
     /// Waits until its engine answers.
     pub(crate) async fn answers(&self) {
         let what = format!("the engine of {} answers", self.name);
-        eventually(&what, async || self.try_docker(&["version"]).await.ok()).await;
+        eventually_within(SWARM_PATIENCE, &what, async || self.try_docker(&["version"]).await.ok())
+            .await;
     }
 
     /// Installs the plugin, with these settings, and enables it.
@@ -137,7 +143,9 @@ impl Host {
     /// Waits until its node can serve the cluster's spaces.
     pub(crate) async fn ready(&self) {
         let what = format!("Berth on {} is ready", self.name);
-        eventually(&what, async || self.ask::<Status>(&["status"]).await).await;
+        // Its engine has to come up first, and to start its plugins.
+        eventually_within(SWARM_PATIENCE, &what, async || self.ask::<Status>(&["status"]).await)
+            .await;
     }
 
     /// The addresses that Berth holds in a space, and the doubtful ones, as this node has them.
@@ -233,10 +241,13 @@ impl Host {
     }
 
     /// The last words of its engine, Berth's among them.
-    pub(crate) fn last_words(&self, lines: &str) -> String {
-        let logs = ["logs", "--tail", lines, &self.container];
+    pub(crate) fn last_words(&self, lines: usize) -> String {
+        let logs = ["logs", &self.container];
         let output = std::process::Command::new("docker").args(logs).output().unwrap();
-        String::from_utf8_lossy(&output.stderr).into_owned()
+        let said = String::from_utf8_lossy(&output.stderr);
+        let telling = said.lines().filter(|line| !NOISE.iter().any(|noise| line.contains(noise)));
+        let telling: Vec<&str> = telling.collect();
+        telling[telling.len().saturating_sub(lines)..].join("\n")
     }
 
     /// Removes the host and all that is in it.

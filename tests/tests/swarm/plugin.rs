@@ -11,7 +11,7 @@ use crate::host::{DRIVER, Host};
 use crate::swarm::{NETWORKS, OF_PLUGIN, Swarm};
 
 /// Lines of the engine's log in which a refused plugin's words are looked for.
-const RECENT: &str = "60";
+const RECENT: usize = 60;
 
 /// A registry on this machine, in the hosts' eyes. It ends with this.
 struct Registry {

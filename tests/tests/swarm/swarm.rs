@@ -23,7 +23,7 @@ pub(crate) const OF_PLUGIN: u8 = 78;
 const INGRESS: &str = "10.200.0.0/16";
 pub(crate) const PORT: u16 = 7100;
 /// Lines of each engine's log that are shown when a test fails.
-const LAST_WORDS: &str = "25";
+const LAST_WORDS: usize = 60;
 
 /// The Swarm. Everything it consists of is removed when it is dropped.
 pub(crate) struct Swarm {
