@@ -1,6 +1,6 @@
 # Thin by rule: what takes more than a line lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: build demo demo-down test storage fuzz models image plugin sim swarm-test bench docs fmt help
+.PHONY: build demo demo-down test storage fuzz models image plugin sim interleavings swarm-test bench docs fmt help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -37,6 +37,9 @@ models: ## long: histories against the naive model, the claim protocol's states 
 
 sim: ready ## simulated clusters under faults (SEEDS=100 FIRST=1; SEED=7 repeats one; CANARY=skip-sync)
 	@scripts/sim
+
+interleavings: ready ## every order in which tasks may meet, explored (SCHEDULES=100000)
+	@scripts/interleavings
 
 plugin: build ## the managed plugin's directory, .plugin/, for `docker plugin create`
 	@scripts/plugin

@@ -30,7 +30,7 @@ pub struct Fatal(Arc<watch::Sender<Option<FatalError>>>);
 
 impl Fatal {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(None)))
+        Self(Arc::new(watch::channel(None).0))
     }
 
     /// Latches an error that is no failed write, unless an earlier one is; gives the one that stands.

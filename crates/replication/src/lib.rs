@@ -13,6 +13,9 @@
 //! `docs/internals/durability.md` lists every write and its sync; `docs/adr/` says why Raft's
 //! library is an alpha and why the state lives in memory.
 
+#[cfg(shuttle)]
+extern crate shuttle_tokio as tokio;
+
 mod attendants;
 mod blocking;
 mod clock;
@@ -26,6 +29,8 @@ mod fatal;
 pub mod fuzzing;
 #[cfg(test)]
 mod golden;
+#[cfg(shuttle)]
+pub mod interleavings;
 #[cfg(all(test, feature = "failpoints"))]
 mod kills;
 mod ledger;
@@ -41,6 +46,7 @@ mod servers;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod snapshot;
+mod sync;
 mod transport;
 mod types;
 

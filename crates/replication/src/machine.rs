@@ -8,4 +8,6 @@ mod builder;
 mod state_machine;
 
 pub(crate) use applied::Applied;
+#[cfg(shuttle)]
+pub(crate) use applied::Point;
 pub(crate) use state_machine::{StateMachine, meta};

@@ -15,6 +15,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
+#[cfg(shuttle)]
+use crate::interleavings::JoinSetExt as _;
 use crate::replica::{Executed, Hindrance};
 use crate::{Deadline, LogIndex};
 use item::{Item, Progress};

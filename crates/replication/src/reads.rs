@@ -3,13 +3,14 @@
 //! A read may use an index that the leader gave after the read began. So a round is started when
 //! somebody waits, serves whoever waited at its start, and those who come later wait for the next.
 
+use std::future::Future;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
-use crate::replica::{Core, Hindrance};
+use crate::replica::Hindrance;
 use crate::{Deadline, LogIndex};
 
 /// Reads that may wait.
@@ -73,6 +74,13 @@ impl From<Hindrance> for ReadError {
     }
 }
 
+/// Asks the leader, wherever that is.
+pub(crate) trait Confirm: Send + Sync + 'static {
+    /// How far the state must be applied to be read now. Tries once.
+    fn read_index(&self, deadline: Deadline)
+    -> impl Future<Output = Result<u64, Hindrance>> + Send;
+}
+
 struct Waiting {
     deadline: Deadline,
     reply: oneshot::Sender<Result<u64, ReadError>>,
@@ -85,9 +93,9 @@ pub(crate) struct ReadIndexes {
 
 impl ReadIndexes {
     /// Starts serving.
-    pub(crate) fn start(core: Core, tasks: &mut JoinSet<()>) -> Self {
+    pub(crate) fn start(leader: impl Confirm, tasks: &mut JoinSet<()>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        tasks.spawn(serve(core, waiting));
+        tasks.spawn(serve(leader, waiting));
         Self { queue }
     }
 
@@ -104,7 +112,7 @@ impl ReadIndexes {
     }
 }
 
-async fn serve(core: Core, mut queue: mpsc::Receiver<Waiting>) {
+async fn serve(leader: impl Confirm, mut queue: mpsc::Receiver<Waiting>) {
     let mut waiting: Vec<Waiting> = Vec::new();
     loop {
         if waiting.is_empty() {
@@ -119,7 +127,14 @@ async fn serve(core: Core, mut queue: mpsc::Receiver<Waiting>) {
             waiting.push(next);
         }
         let Some(deadline) = waiting.iter().map(|waiting| waiting.deadline).min() else { continue };
-        match core.read_index(deadline).await {
+        let confirmed = leader.read_index(deadline).await;
+        #[cfg(shuttle)]
+        if crate::interleavings::sins(crate::interleavings::Sin::ServeLateReads) {
+            while let Ok(late) = queue.try_recv() {
+                waiting.push(late);
+            }
+        }
+        match confirmed {
             Ok(index) => waiting.drain(..).for_each(|waiting| {
                 // The reader may have gone.
                 let _ = waiting.reply.send(Ok(index));

@@ -21,6 +21,8 @@ pub use status::{Fingerprint, MemberStatus, Role, Status};
 
 use crate::attendants::Attendants;
 use crate::blocking;
+#[cfg(shuttle)]
+use crate::interleavings::JoinSetExt as _;
 use crate::proposer::Proposer;
 use crate::reads::ReadIndexes;
 use crate::{

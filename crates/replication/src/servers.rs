@@ -105,7 +105,7 @@ impl Servers {
         let core = Core {
             identity: Arc::new(identity),
             plaintext: Plaintext::new(config.insecure),
-            now: watch::Sender::default(),
+            now: watch::channel(Now::default()).0,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(tracker::run(core.clone(), config.servers.clone()));

@@ -5,6 +5,8 @@
 //! ever, so that a build that has the feature works as one that has not. Time is tokio's, which the
 //! simulator pauses, and [`crate::Clock`].
 
+#[cfg(any(test, shuttle))]
+pub(crate) mod bench;
 mod disk;
 mod event;
 mod network;

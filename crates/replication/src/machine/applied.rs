@@ -1,6 +1,6 @@
 //! The state as of the last applied entry, shared by the state machine and its readers.
 
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use berth_allocator::{Batch, State};
 use tokio::sync::watch;
@@ -8,13 +8,14 @@ use tokio::sync::watch;
 use crate::Deadline;
 use crate::LogIndex;
 use crate::raft::{Answers, LogId, StoredMembership};
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// What applying the log has led to.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Point {
-    pub(super) state: State,
-    pub(super) last: Option<LogId>,
-    pub(super) membership: StoredMembership,
+pub(crate) struct Point {
+    pub(crate) state: State,
+    pub(crate) last: Option<LogId>,
+    pub(crate) membership: StoredMembership,
 }
 
 /// Shares one [`Point`]. Clones share the same one.
@@ -26,10 +27,10 @@ pub(crate) struct Applied {
 }
 
 impl Applied {
-    pub(super) fn new(point: Point) -> Self {
+    pub(crate) fn new(point: Point) -> Self {
         #[cfg(feature = "sim")]
         crate::sim::observe(|| crate::sim::Event::installed(point.last.as_ref(), &point.state));
-        let progress = Arc::new(watch::Sender::new(end(&point)));
+        let progress = Arc::new(watch::channel(end(&point)).0);
         Self { point: Arc::new(RwLock::new(point)), progress }
     }
 
@@ -52,12 +53,16 @@ impl Applied {
     }
 
     /// Applies an entry: a batch, a membership, or nothing.
-    pub(super) fn apply(
+    pub(crate) fn apply(
         &self,
         id: LogId,
         batch: Option<&Batch>,
         membership: Option<StoredMembership>,
     ) -> Answers {
+        #[cfg(shuttle)]
+        if crate::interleavings::sins(crate::interleavings::Sin::AnnounceFirst) {
+            self.progress.send_replace(id.index() + 1);
+        }
         let answers = {
             let mut point = self.point_mut();
             point.last = Some(id);
@@ -84,7 +89,7 @@ impl Applied {
         answers
     }
 
-    pub(super) fn replace(&self, point: Point) {
+    pub(crate) fn replace(&self, point: Point) {
         #[cfg(feature = "sim")]
         crate::sim::observe(|| crate::sim::Event::installed(point.last.as_ref(), &point.state));
         let end = end(&point);

@@ -1,6 +1,6 @@
 //! One command on its way.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use berth_allocator::Envelope;
 use tokio::sync::oneshot;
@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::{NotExecuted, ProposeError, Proposed};
 use crate::Deadline;
 use crate::replica::Hindrance;
+use crate::sync::{Mutex, MutexGuard};
 
 /// A command that waits for its answer.
 pub(super) struct Item {
@@ -75,6 +76,10 @@ impl Progress {
     /// The caller goes. What it may believe; `otherwise` if nothing stood in the way.
     pub(super) fn abandon(&self, otherwise: NotExecuted) -> ProposeError {
         let mut state = self.state();
+        #[cfg(shuttle)]
+        if crate::interleavings::sins(crate::interleavings::Sin::DenyWhatWasSent) {
+            return ProposeError::NotExecuted(otherwise);
+        }
         if state.stage == Stage::Sent {
             let reason = match state.hindrance.take() {
                 Some(Hindrance::Unknown { reason }) => reason,

@@ -14,6 +14,7 @@ use tokio::time::timeout_at;
 use crate::machine::Applied;
 use crate::proposer::Execute;
 use crate::raft::{PeerNode, Proposal, Raft, TypeConfig};
+use crate::reads::Confirm;
 use crate::transport::{CallError, Failure, Lane, Links, Request, Response};
 use crate::{Clock, Deadline, NodeId};
 
@@ -92,20 +93,6 @@ impl Core {
 
     pub(crate) fn links(&self) -> &Links {
         &self.links
-    }
-
-    /// How far the state must be applied to be read now, by the leader's word. Tries once.
-    pub(crate) async fn read_index(&self, deadline: Deadline) -> Result<u64, Hindrance> {
-        match self.leader().ok_or(Hindrance::NoLeader)? {
-            (leader, _) if leader == self.node() => Ok(self.read_index_here(deadline).await?),
-            (leader, node) => {
-                let request = Request::ReadIndex { patience_ms: deadline.millis() };
-                match self.ask(leader, &node, &request, deadline).await? {
-                    Response::ReadIndex(result) => Ok(result?),
-                    other => Err(unexpected(other)),
-                }
-            }
-        }
     }
 
     /// Executes commands if this node leads.
@@ -195,6 +182,22 @@ impl Core {
         while metrics.borrow_watched().current_leader == Some(leader.get()) {
             if metrics.changed().await.is_err() {
                 return;
+            }
+        }
+    }
+}
+
+impl Confirm for Core {
+    /// By the leader's word.
+    async fn read_index(&self, deadline: Deadline) -> Result<u64, Hindrance> {
+        match self.leader().ok_or(Hindrance::NoLeader)? {
+            (leader, _) if leader == self.node() => Ok(self.read_index_here(deadline).await?),
+            (leader, node) => {
+                let request = Request::ReadIndex { patience_ms: deadline.millis() };
+                match self.ask(leader, &node, &request, deadline).await? {
+                    Response::ReadIndex(result) => Ok(result?),
+                    other => Err(unexpected(other)),
+                }
             }
         }
     }

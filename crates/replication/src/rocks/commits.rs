@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use berth_codec::Record;
 use tokio::sync::{mpsc, oneshot};
@@ -17,6 +16,7 @@ use super::{Change, Family, Store, StoreError};
 use crate::Fatal;
 use crate::failpoint::strike;
 use crate::fatal::FatalError;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes that may wait; then submitters do.
 const QUEUE_MAX: usize = 1_024;
@@ -197,6 +197,10 @@ impl Writer {
             bytes += next.bytes;
             waiting.push_back(next);
         }
+        #[cfg(shuttle)]
+        if crate::interleavings::sins(crate::interleavings::Sin::CountFirst) {
+            self.written.fetch_add(waiting.len() as u64, Ordering::Release);
+        }
         let result = self.commit(&waiting).and_then(|()| self.strike("callback.before"));
         if result.is_ok() {
             self.written.fetch_add(waiting.len() as u64, Ordering::Release);
@@ -213,7 +217,11 @@ impl Writer {
     }
 
     fn commit(&mut self, writes: &VecDeque<Write>) -> Result<(), FatalError> {
-        if let Some(error) = self.fatal.error() {
+        let failed = self.fatal.error();
+        #[cfg(shuttle)]
+        let failed =
+            failed.filter(|_| !crate::interleavings::sins(crate::interleavings::Sin::TryAgain));
+        if let Some(error) = failed {
             return Err(error);
         }
         let synced = writes.iter().any(|write| write.synced);

@@ -7,8 +7,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 #[cfg(feature = "canary")]
 use berth_allocator::canary;
@@ -20,6 +19,8 @@ use super::{Commits, Store, StoreError, Write};
 use crate::Fatal;
 use crate::failpoint::strike;
 use crate::raft::{Entry, EntryRecord, LogId, LogPosition, TypeConfig, Vote, VoteRecord};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 const VOTE: &str = "vote";
 pub(super) const COMMITTED: &str = "committed position";

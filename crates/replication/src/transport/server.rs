@@ -17,6 +17,8 @@ use super::message::{Request, Response};
 use super::stream::{PeerListener, PeerStream};
 use super::{Links, handshake};
 use crate::NodeName;
+#[cfg(shuttle)]
+use crate::interleavings::JoinSetExt as _;
 use crate::raft::VoteRecord;
 use crate::snapshot::Incoming;
 
