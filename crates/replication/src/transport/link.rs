@@ -95,10 +95,22 @@ impl Greeter {
     }
 }
 
+/// Whether a call is sent or its caller has given up, whichever comes first. One swap decides: with a flag
+/// for each, a processor that reorders memory could let both happen.
+#[derive(Clone, Default)]
+struct Settled(Arc<AtomicBool>);
+
+impl Settled {
+    /// Settles it; false if the other side did before.
+    fn settle(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
 struct Call {
     body: Vec<u8>,
     deadline: Deadline,
-    sent: Arc<AtomicBool>,
+    settled: Settled,
     reply: oneshot::Sender<Result<Response, CallError>>,
 }
 
@@ -121,29 +133,20 @@ impl Link {
     ) -> Result<Response, CallError> {
         let body =
             berth_codec::encode(request).map_err(|error| CallError::NotSent(error.to_string()))?;
-        let sent = Arc::new(AtomicBool::new(false));
-        let (reply, mut response) = oneshot::channel();
-        let call = Call { body, deadline, sent: Arc::clone(&sent), reply };
+        let settled = Settled::default();
+        let (reply, response) = oneshot::channel();
+        let call = Call { body, deadline, settled: settled.clone(), reply };
         match timeout_at(deadline.instant(), self.0.send(call)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(CallError::NotSent("the node is stopping".to_owned())),
             Err(_) => return Err(CallError::NotSent("too many calls wait".to_owned())),
         }
-        match timeout_at(deadline.instant(), &mut response).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) if sent.load(Ordering::SeqCst) => {
-                Err(CallError::Lost("the node is stopping".to_owned()))
-            }
-            Ok(Err(_)) => Err(CallError::NotSent("the node is stopping".to_owned())),
-            Err(_) => {
-                // Closed before `sent` is looked at, and the driver does it the other way round:
-                // what looks unsent here is not sent later.
-                response.close();
-                let lost = sent.load(Ordering::SeqCst);
-                let reason = "the deadline passed".to_owned();
-                Err(if lost { CallError::Lost(reason) } else { CallError::NotSent(reason) })
-            }
-        }
+        let reason = match timeout_at(deadline.instant(), response).await {
+            Ok(Ok(result)) => return result,
+            Ok(Err(_)) => "the node is stopping".to_owned(),
+            Err(_) => "the deadline passed".to_owned(),
+        };
+        Err(if settled.settle() { CallError::NotSent(reason) } else { CallError::Lost(reason) })
     }
 }
 
@@ -295,9 +298,8 @@ impl Conversation {
     }
 
     async fn write(&mut self, call: Call) -> Result<(), String> {
-        let Call { body, deadline, sent, reply } = call;
-        sent.store(true, Ordering::SeqCst);
-        if reply.is_closed() {
+        let Call { body, deadline, settled, reply } = call;
+        if !settled.settle() {
             return Ok(());
         }
         self.next_id += 1;
