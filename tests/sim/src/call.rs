@@ -120,7 +120,9 @@ async fn list(node: &Node, context: &RequestContext, pool: &PoolId) -> Result<An
     }
     let left = context.deadline().saturating_duration_since(Instant::now());
     let look = |state: &State| state.addresses(&pool);
-    let read = node.replica.read(Consistency::Linearizable, Deadline::after(left), look).await;
+    // Agents' lists are a server's.
+    let replica = node.replica().ok_or_else(|| IpamError::unavailable("nothing was changed"))?;
+    let read = replica.read(Consistency::Linearizable, Deadline::after(left), look).await;
     let read =
         read.map_err(|error| IpamError::unavailable(format!("nothing was changed: {error}")))?;
     let views = read.value.map_err(|_| unknown())?;

@@ -70,15 +70,15 @@ impl Probes {
 
 impl Probe {
     fn send(host: &Host, write: bool, now: Micros) -> Option<Self> {
-        let node = host.node()?;
+        let replica = host.node()?.replica()?.clone();
         let outcome = Arc::new(Mutex::new(None));
         let told = Arc::clone(&outcome);
         let probing = async move {
             let deadline = Deadline::after(PATIENCE);
             let done = if write {
-                node.replica.propose(registration(now), deadline).await.is_ok()
+                replica.propose(registration(now), deadline).await.is_ok()
             } else {
-                node.replica.read(Consistency::Linearizable, deadline, |_| ()).await.is_ok()
+                replica.read(Consistency::Linearizable, deadline, |_| ()).await.is_ok()
             };
             *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
         };

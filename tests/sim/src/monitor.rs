@@ -4,6 +4,7 @@
 use berth_replication::{LogIndex, Status};
 
 use crate::host::Host;
+use crate::node::Node;
 use crate::scene::Scene;
 
 /// Looks at all nodes.
@@ -20,9 +21,10 @@ impl Monitor {
     /// Looks.
     pub(crate) fn look(&mut self, scene: &mut Scene) {
         for host in 0..scene.hosts.len() {
-            let Some(node) = scene.hosts[host].node() else { continue };
+            let node = scene.hosts[host].node();
+            let Some(replica) = node.as_ref().and_then(Node::replica) else { continue };
             let generation = scene.hosts[host].generation();
-            let now = node.replica.status();
+            let now = replica.status();
             let in_order = [now.purged, now.snapshot, now.applied, now.last];
             let known: Vec<LogIndex> = in_order.into_iter().flatten().collect();
             if !known.is_sorted() {
@@ -52,12 +54,13 @@ impl Monitor {
 
     /// Whether all nodes follow one leader, have applied the same, and hold the same.
     pub(crate) fn agree(scene: &Scene) -> bool {
-        let nodes: Option<Vec<_>> = scene.hosts.iter().map(Host::node).collect();
+        let nodes: Option<Vec<_>> = scene.hosts[..scene.nodes].iter().map(Host::node).collect();
         let Some(nodes) = nodes else { return false };
         let views: Vec<_> = nodes
             .iter()
-            .map(|node| {
-                let status = node.replica.status();
+            .filter_map(Node::replica)
+            .map(|replica| {
+                let status = replica.status();
                 (status.leader, status.applied, status.last, status.members.len())
             })
             .collect();

@@ -4,10 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use berth_replication::sim::WriteFault;
-use berth_replication::{Deadline, Role};
+use berth_replication::{Deadline, Replica, Role};
 
 use crate::claimant::{Claimant, Kind};
 use crate::network::{HostId, Latency, Micros};
+use crate::node::Node;
 use crate::rng::Rng;
 use crate::scenario::{Fault, Scenario};
 use crate::scene::Scene;
@@ -140,14 +141,20 @@ impl Nemesis {
                 scene.hosts[host].runs()
             }
             Fault::Handover => leader(scene).is_some_and(|leader| {
-                let Some(node) = scene.hosts[leader].node() else { return false };
+                let node = scene.hosts[leader].node();
+                let Some(replica) = node.and_then(|node| node.replica().cloned()) else {
+                    return false;
+                };
                 scene.hosts[leader].spawn(async move {
-                    node.replica.hand_over(Deadline::after(Duration::from_secs(2))).await;
+                    replica.hand_over(Deadline::after(Duration::from_secs(2))).await;
                 })
             }),
-            Fault::Snapshot => scene.hosts[host].node().is_some_and(|node| {
-                scene.hosts[host].spawn(async move { node.replica.make_snapshot().await })
-            }),
+            Fault::Snapshot => {
+                let node = scene.hosts[host].node();
+                node.and_then(|node| node.replica().cloned()).is_some_and(|replica| {
+                    scene.hosts[host].spawn(async move { replica.make_snapshot().await })
+                })
+            }
             Fault::EngineRestart => {
                 let pause = self.rng.between(10_000, 2_000_000);
                 self.end_engine(scene, claimants, host, pause);
@@ -251,7 +258,8 @@ impl Nemesis {
 pub(crate) fn leader(scene: &Scene) -> Option<HostId> {
     let leads = |host: &HostId| {
         let node = scene.hosts[*host].node();
-        node.is_some_and(|node| node.replica.status().role == Role::Leader)
+        let status = node.as_ref().and_then(Node::replica).map(Replica::status);
+        status.is_some_and(|status| status.role == Role::Leader)
     };
-    (0..scene.hosts.len()).find(leads)
+    (0..scene.nodes).find(leads)
 }

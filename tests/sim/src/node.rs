@@ -1,16 +1,20 @@
-//! What runs on a host: the parts of `berth server`, put together as it does, without its sockets.
+//! What runs on a host: the parts of `berth server`, or of `berth agent`, put together as it does, without its
+//! sockets.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use async_trait::async_trait;
 use berth_allocator::{ClientName, PoolRange, Sharing, SpaceName, SpaceSettings, Text};
 use berth_node::docker::{Driver, DriverConfig};
-use berth_node::sender::{Sender, Target};
+use berth_node::peers::Respondent;
+use berth_node::sender::{Identity, Sender, Target};
 use berth_node::spaces;
 use berth_replication::{
-    Clock, Config, Ledger, LedgerConfig, LedgerStartError, Member, NodeName, Replica, StartError,
-    StoreError, Tuning,
+    Clock, Config, Ledger, LedgerConfig, LedgerStartError, Member, NodeName, Replica, Respond,
+    Servers, ServersConfig, StartError, StoreError, Tuning,
 };
+use bytes::Bytes;
 
 /// The space of a host's own networks.
 pub(crate) const LOCAL_SPACE: &str = "LocalDefault";
@@ -24,7 +28,9 @@ pub(crate) const SHARED_SPACE: &str = "shared";
 pub(crate) struct NodeConfig {
     /// Its name.
     pub(crate) name: String,
-    /// All members, itself too.
+    /// It keeps a replica; else it is an agent.
+    pub(crate) is_member: bool,
+    /// All members of the cluster.
     pub(crate) members: Vec<Member>,
     /// Where it keeps its files.
     pub(crate) dir: PathBuf,
@@ -39,12 +45,46 @@ pub(crate) struct NodeConfig {
 /// A node that runs.
 #[derive(Clone)]
 pub(crate) struct Node {
-    /// Its replica.
-    pub(crate) replica: Replica,
+    /// The cluster, as it has it.
+    pub(crate) cluster: Cluster,
     /// Its ledger.
     pub(crate) ledger: Arc<Ledger>,
     /// Its driver.
     pub(crate) driver: Arc<Driver>,
+    /// What it answers other hosts with.
+    _respondent: Arc<Respondent>,
+}
+
+/// Answers as long as the node is there: else a process would hold itself beyond its end.
+struct Answering(Weak<Respondent>);
+
+#[async_trait]
+impl Respond for Answering {
+    async fn respond(&self, question: Bytes) -> Result<Bytes, String> {
+        match self.0.upgrade() {
+            Some(respondent) => respondent.respond(question).await,
+            None => Err("the process ends".to_owned()),
+        }
+    }
+}
+
+/// The cluster, as a host has it.
+#[derive(Clone)]
+pub(crate) enum Cluster {
+    /// It is a part of it.
+    Replica(Replica),
+    /// It is an agent, and asks.
+    Servers(Servers),
+}
+
+impl Node {
+    /// Its replica, if it has one.
+    pub(crate) fn replica(&self) -> Option<&Replica> {
+        match &self.cluster {
+            Cluster::Replica(replica) => Some(replica),
+            Cluster::Servers(_) => None,
+        }
+    }
 }
 
 /// How a process is.
@@ -79,14 +119,24 @@ pub(crate) async fn run(config: NodeConfig, clock: Arc<dyn Clock>, slot: LifeSlo
         Err(end) => return tell(Life::Ended(end)),
     };
     tell(Life::Serving(node.clone()));
-    let own =
-        Sender::new(Target::Replica(node.replica.clone()), api_client(&config), address(&config));
-    tokio::spawn(make_spaces(own, config.reuse_delay_millis));
-    let (replica, ledger) = (node.replica.fatal(), node.ledger.fatal());
-    let error = tokio::select! {
-        biased;
-        error = replica.wait() => error,
-        error = ledger.wait() => error,
+    let ledger = node.ledger.fatal();
+    let error = match &node.cluster {
+        Cluster::Replica(replica) => {
+            let target = Target::Replica(replica.clone());
+            let own = Sender::new(target, api_client(&config), address(&config));
+            tokio::spawn(make_spaces(own, config.reuse_delay_millis));
+            let replica = replica.fatal();
+            tokio::select! {
+                biased;
+                error = replica.wait() => error,
+                error = ledger.wait() => error,
+            }
+        }
+        Cluster::Servers(_) => {
+            let driver = Arc::clone(&node.driver);
+            tokio::spawn(async move { driver.keep_identity().await });
+            ledger.wait().await
+        }
     };
     tell(Life::Ended(End { reason: error.to_string(), lost_data: false }));
 }
@@ -107,6 +157,47 @@ async fn start(config: &NodeConfig, clock: Arc<dyn Clock>) -> Result<Node, End> 
         End { reason: format!("{error:?}"), lost_data }
     })?;
     let ledger = Arc::new(ledger);
+    let cluster = if config.is_member {
+        Cluster::Replica(replica(config, &name, clock).await?)
+    } else {
+        Cluster::Servers(servers(config, &name)?)
+    };
+    let respondent = respondent(config, &ledger, &cluster);
+    let local_space = SpaceName::new(LOCAL_SPACE).expect("a plain name");
+    let on_ledger = || Target::Ledger(Arc::clone(&ledger));
+    let local = Sender::new(on_ledger(), api_client(config), address(config));
+    let own = End { reason: "the local space cannot be made".to_owned(), lost_data: false };
+    spaces::ensure(&local, &local_space, SpaceSettings::local(None)).await.map_err(|_| own)?;
+    let client = ClientName::new(config.name.as_str()).expect("a plain name");
+    let global = match &cluster {
+        Cluster::Replica(replica) => {
+            Sender::new(Target::Replica(replica.clone()), client.clone(), address(config))
+        }
+        Cluster::Servers(servers) => {
+            Sender::new(Target::Servers(servers.clone()), client.clone(), address(config))
+                .guarded(Identity::new(config.dir.join("identity")))
+        }
+    };
+    let driver = DriverConfig {
+        global,
+        local: Sender::new(on_ledger(), client, address(config)),
+        local_space,
+        global_space: SpaceName::new(GLOBAL_SPACE).expect("a plain name"),
+        data_dir: config.dir.clone(),
+        docker_socket: None,
+        observer: None,
+    };
+    let driver = Driver::new(driver)
+        .map_err(|error| End { reason: format!("{error:?}"), lost_data: true })?;
+    Ok(Node { cluster, ledger, driver: Arc::new(driver), _respondent: respondent })
+}
+
+/// The cluster, as a node of it has it.
+async fn replica(
+    config: &NodeConfig,
+    name: &NodeName,
+    clock: Arc<dyn Clock>,
+) -> Result<Replica, End> {
     let replica = Config {
         cluster: "simulation".to_owned(),
         name: name.clone(),
@@ -117,32 +208,48 @@ async fn start(config: &NodeConfig, clock: Arc<dyn Clock>) -> Result<Node, End> 
         insecure: true,
         tuning: config.tuning.clone(),
     };
-    let replica = Replica::start(replica, clock).await.map_err(|error| {
+    Replica::start(replica, clock).await.map_err(|error| {
         let lost_data = match &error {
             StartError::Store(store) => lost_data(store),
             StartError::Snapshot(_) | StartError::Recover { .. } => true,
             _ => false,
         };
         End { reason: format!("{error:?}"), lost_data }
-    })?;
-    let local_space = SpaceName::new(LOCAL_SPACE).expect("a plain name");
-    let on_ledger = || Target::Ledger(Arc::clone(&ledger));
-    let local = Sender::new(on_ledger(), api_client(config), address(config));
-    let own = End { reason: "the local space cannot be made".to_owned(), lost_data: false };
-    spaces::ensure(&local, &local_space, SpaceSettings::local(None)).await.map_err(|_| own)?;
-    let client = ClientName::new(config.name.as_str()).expect("a plain name");
-    let driver = DriverConfig {
-        global: Sender::new(Target::Replica(replica.clone()), client.clone(), address(config)),
-        local: Sender::new(on_ledger(), client, address(config)),
-        local_space,
-        global_space: SpaceName::new(GLOBAL_SPACE).expect("a plain name"),
-        data_dir: config.dir.clone(),
-        docker_socket: None,
-        observer: None,
+    })
+}
+
+/// The cluster, as an agent has it.
+fn servers(config: &NodeConfig, name: &NodeName) -> Result<Servers, End> {
+    let servers = ServersConfig {
+        name: name.clone(),
+        servers: config.members.iter().map(|member| member.address.clone()).collect(),
+        dir: config.dir.join("servers"),
+        secret: None,
+        insecure: true,
     };
-    let driver = Driver::new(driver)
-        .map_err(|error| End { reason: format!("{error:?}"), lost_data: true })?;
-    Ok(Node { replica, ledger, driver: Arc::new(driver) })
+    Servers::start(&servers).map_err(|error| End { reason: format!("{error:?}"), lost_data: true })
+}
+
+/// Has a host answer what others ask: agents a node, nodes their agents.
+fn respondent(config: &NodeConfig, ledger: &Arc<Ledger>, cluster: &Cluster) -> Arc<Respondent> {
+    let replica = match cluster {
+        Cluster::Replica(replica) => Some(replica.clone()),
+        Cluster::Servers(_) => None,
+    };
+    let respondent = Arc::new(Respondent {
+        name: config.name.clone(),
+        ledger: Arc::clone(ledger),
+        local: SpaceName::new(LOCAL_SPACE).expect("a plain name"),
+        global: SpaceName::new(GLOBAL_SPACE).expect("a plain name"),
+        replica,
+        api: OnceLock::new(),
+    });
+    let answering = Arc::new(Answering(Arc::downgrade(&respondent)));
+    match cluster {
+        Cluster::Replica(replica) => replica.answer_with(answering),
+        Cluster::Servers(servers) => servers.answer_with(answering),
+    }
+    respondent
 }
 
 /// Makes the cluster's spaces, as soon as it can.

@@ -111,6 +111,8 @@ pub(crate) struct Scenario {
     pub(crate) seed: u64,
     /// Nodes, each with an engine.
     pub(crate) nodes: usize,
+    /// Hosts without a replica, likewise: of one seed in four.
+    pub(crate) agents: usize,
     /// How long each host runs before the next one does.
     pub(crate) tick: Micros,
     /// For how long faults come.
@@ -157,6 +159,7 @@ impl Scenario {
         Self {
             seed,
             nodes,
+            agents: agents(seed),
             tick: *rng.pick(&[2_000, 5_000, 10_000]),
             unsafe_for: rng.between(15, 45) * SECOND,
             fault_every: rng.between(300, 4_000) * 1_000,
@@ -172,6 +175,12 @@ impl Scenario {
             core: if rng.chance(500) { nodes } else { majority },
         }
     }
+}
+
+/// A stream of its own: what else a seed stands for does not depend on it.
+fn agents(seed: u64) -> usize {
+    let some = 1 + Rng::new(seed, "agents").below(2);
+    if seed.is_multiple_of(4) { some } else { 0 }
 }
 
 fn tuning(rng: &mut Rng) -> Tuning {

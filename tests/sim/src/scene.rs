@@ -12,8 +12,10 @@ use crate::trace::Trace;
 pub(crate) struct Scene {
     /// Simulated time.
     pub(crate) now: Micros,
-    /// All hosts.
+    /// All hosts: nodes, then agents.
     pub(crate) hosts: Vec<Host>,
+    /// How many of them are nodes.
+    pub(crate) nodes: usize,
     /// What joins them.
     pub(crate) network: Network,
     /// What clients did.

@@ -67,15 +67,19 @@ impl Simulation {
         let seed = scenario.seed;
         let network = Network::new(Rng::new(seed, "network"), scenario.latency);
         let witness = Arc::new(Mutex::new(Witness::default()));
-        let name = |host: HostId| format!("n{}", host + 1);
+        let nodes = scenario.nodes;
+        let all = nodes + scenario.agents;
+        let name = |host: HostId| match host.checked_sub(nodes) {
+            None => format!("n{}", host + 1),
+            Some(agent) => format!("a{}", agent + 1),
+        };
         let address = |host: HostId| format!("{}:7100", name(host));
-        let names: BTreeMap<String, HostId> =
-            (0..scenario.nodes).map(|h| (address(h), h)).collect();
+        let names: BTreeMap<String, HostId> = (0..nodes).map(|h| (address(h), h)).collect();
         let member = |host| Member {
             name: NodeName::new(name(host)).expect("a plain name"),
             address: address(host),
         };
-        let members: Vec<Member> = (0..scenario.nodes).map(member).collect();
+        let members: Vec<Member> = (0..nodes).map(member).collect();
         let rng = &mut Rng::new(seed, "hosts");
         let host = |host| {
             let own = |what| Rng::new(seed, &format!("{what} of {host}"));
@@ -89,6 +93,7 @@ impl Simulation {
             );
             let config = NodeConfig {
                 name: name(host),
+                is_member: host < nodes,
                 members: members.clone(),
                 dir: dir.path().join(name(host)),
                 tuning: scenario.tuning.clone(),
@@ -99,21 +104,12 @@ impl Simulation {
                 - i64::try_from(scenario.drift_max).unwrap_or(0);
             Host::new(Arc::new(machine), config, network, own("process"), drift)
         };
-        let hosts: Vec<Host> = (0..scenario.nodes).map(host).collect();
-        let mut claimants: Vec<Claimant> = (0..scenario.nodes)
-            .map(|host| {
-                let rng = Rng::new(seed, &format!("engine of {host}"));
-                let number = u32::try_from(host).expect("there are few hosts");
-                Claimant::new(number, Kind::Engine, host, scenario.engines, rng)
-            })
-            .collect();
-        if let Some(load) = scenario.swarm {
-            let number = u32::try_from(scenario.nodes).expect("there are few hosts");
-            claimants.push(Claimant::new(number, Kind::Swarm, 0, load, Rng::new(seed, "swarm")));
-        }
+        let hosts: Vec<Host> = (0..all).map(host).collect();
+        let claimants = claimants(&scenario);
         let scene = Scene {
             now: 0,
             hosts,
+            nodes,
             network,
             recorder: Recorder::default(),
             trace,
@@ -122,8 +118,8 @@ impl Simulation {
         };
         Ok(Self {
             nemesis: Nemesis::new(&scenario),
-            monitor: Monitor::new(scenario.nodes),
-            wanted: vec![true; scenario.nodes],
+            monitor: Monitor::new(all),
+            wanted: vec![true; all],
             scenario,
             scene,
             claimants,
@@ -205,7 +201,8 @@ impl Simulation {
         self.scene.event(format_args!("healed; the core is {left:?}"));
         self.scene.network.heal();
         let now = self.scene.now;
-        for host in left.iter().copied() {
+        let agents = self.scenario.nodes..self.scene.hosts.len();
+        for host in left.iter().copied().chain(agents) {
             let machine = &self.scene.hosts[host].machine;
             machine.disk.fail(None);
             machine.disk.slow(std::time::Duration::ZERO);
@@ -241,7 +238,7 @@ impl Simulation {
 
     /// All come back, claimants finish, and every node holds the same.
     fn agree(&mut self) {
-        for host in 0..self.scenario.nodes {
+        for host in 0..self.scene.hosts.len() {
             self.wanted[host] = true;
             if !self.scene.hosts[host].runs() {
                 let now = self.scene.now;
@@ -306,6 +303,24 @@ impl Simulation {
     fn witness(&self) -> std::sync::MutexGuard<'_, Witness> {
         self.witness.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An engine on each host, and the Swarm.
+fn claimants(scenario: &Scenario) -> Vec<Claimant> {
+    let (seed, nodes) = (scenario.seed, scenario.nodes);
+    let number = |at: usize| u32::try_from(at).expect("there are few hosts");
+    let engine = |at, host| {
+        let rng = Rng::new(seed, &format!("engine of {host}"));
+        Claimant::new(number(at), Kind::Engine, host, scenario.engines, rng)
+    };
+    let mut claimants: Vec<Claimant> = (0..nodes).map(|host| engine(host, host)).collect();
+    if let Some(load) = scenario.swarm {
+        let rng = Rng::new(seed, "swarm");
+        claimants.push(Claimant::new(number(nodes), Kind::Swarm, 0, load, rng));
+    }
+    let agents = nodes..nodes + scenario.agents;
+    claimants.extend(agents.map(|host| engine(host + 1, host)));
+    claimants
 }
 
 /// Where files cost nothing, if there is such a place.

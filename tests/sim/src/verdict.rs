@@ -33,7 +33,8 @@ pub(crate) fn judge(scene: &Scene, witness: &Witness) -> Vec<String> {
 
 fn fingerprint(host: &crate::host::Host) -> Option<Fingerprint> {
     let node = host.node()?;
-    let found = host.ask(async { node.replica.fingerprint().await })?;
+    let replica = node.replica()?;
+    let found = host.ask(async { replica.fingerprint().await })?;
     let (index, value) = (found.applied.get(), found.value);
     Some(Fingerprint { node: host.name().to_owned(), index, value })
 }
