@@ -1,6 +1,6 @@
 # Thin by rule: what takes more than a line lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: build demo demo-down test storage fuzz models image plugin sim interleavings swarm-test bench docs fmt help
+.PHONY: build demo demo-down test storage fuzz models image plugin sim interleavings robustness swarm-test bench docs fmt help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -49,6 +49,9 @@ swarm-test: plugin ## Swarm on three real engines in containers, all rounds (ROU
 
 chaos: ready ## faults in docker-compose for ten minutes, and a report in .chaos/ (CHAOS_MINUTES=60 CHAOS_SEED=7)
 	@scripts/chaos
+
+robustness: ready ## real processes behind proxies that break their connections (RUNS=22 SEED=1)
+	@scripts/robustness
 
 bench: ready ## the figures of docs/benchmarks.md
 	@scripts/bench

@@ -166,6 +166,17 @@ impl Node {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Whether it has ended by itself by now.
+    pub fn has_ended(&mut self) -> bool {
+        let ended = self.process.as_mut().is_some_and(|process| {
+            process.try_wait().expect("a child can be waited for").is_some()
+        });
+        if ended {
+            self.process = None;
+        }
+        ended
+    }
+
     /// Waits until it has ended by itself.
     pub async fn ended(&mut self, patience: Duration) -> ExitStatus {
         let process = self.process.as_mut().expect("the node was started");

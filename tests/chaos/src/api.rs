@@ -21,38 +21,38 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The API on one socket.
 #[derive(Clone)]
-pub(crate) struct Api(PathBuf);
+pub struct Api(PathBuf);
 
 impl Api {
     /// Nothing is sent yet.
-    pub(crate) fn new(socket: PathBuf) -> Self {
+    pub fn new(socket: PathBuf) -> Self {
         Self(socket)
     }
 
     /// How the host is.
-    pub(crate) async fn status(&self) -> Result<Status> {
+    pub async fn status(&self) -> Result<Status> {
         self.send(Method::GET, "/v1/status", Bytes::new()).await
     }
 
     /// A hash of what it holds of the cluster.
-    pub(crate) async fn fingerprint(&self) -> Result<Fingerprint> {
+    pub async fn fingerprint(&self) -> Result<Fingerprint> {
         self.send(Method::GET, "/v1/fingerprint", Bytes::new()).await
     }
 
     /// All pools of a scope.
-    pub(crate) async fn pools(&self, scope: Scope) -> Result<Listing<Pool>> {
+    pub async fn pools(&self, scope: Scope) -> Result<Listing<Pool>> {
         let scope = if scope == Scope::Local { "local" } else { "global" };
         self.send(Method::GET, &format!("/v1/pools?scope={scope}"), Bytes::new()).await
     }
 
     /// What is claimed or cooling of a pool.
-    pub(crate) async fn addresses(&self, pool: &str) -> Result<Listing<Address>> {
+    pub async fn addresses(&self, pool: &str) -> Result<Listing<Address>> {
         let path = format!("/v1/addresses?pool={}", pool.replace('@', "%40"));
         self.send(Method::GET, &path, Bytes::new()).await
     }
 
     /// Makes a space that many hosts share.
-    pub(crate) async fn make_shared(&self, name: &str) -> Result<Space> {
+    pub async fn make_shared(&self, name: &str) -> Result<Space> {
         let settings = SpaceChange { reuse_delay_ms: Some(1_000), ..SpaceChange::default() };
         let space = NewSpace { name: name.to_owned(), shared: true, settings };
         self.send(Method::POST, "/v1/spaces", serde_json::to_vec(&space)?.into()).await

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rustix::fs::{Gid, Uid, chown};
 
-use crate::hosts::Host;
+use berth_chaos::hosts::Host;
+
+use crate::containers::{container, dirs, disk};
 use crate::shell::{run, said};
 
 /// The user of the image.
@@ -33,10 +35,10 @@ impl Compose {
     pub(crate) async fn up(&self) -> Result<()> {
         self.down().await?;
         for host in &self.hosts {
-            let disk = host.disk();
-            std::fs::create_dir_all(&disk)?;
-            run("mount", &["-t", "tmpfs", "-o", DISK, "tmpfs", text(&disk)?]).await?;
-            for dir in host.socket_dirs().into_iter().chain([host.data()]) {
+            let mounted = disk(host);
+            std::fs::create_dir_all(&mounted)?;
+            run("mount", &["-t", "tmpfs", "-o", DISK, "tmpfs", text(&mounted)?]).await?;
+            for dir in dirs(host) {
                 std::fs::create_dir_all(&dir)?;
                 chown(&dir, Some(Uid::from_raw(BERTH)), Some(Gid::from_raw(BERTH)))?;
             }
@@ -48,10 +50,10 @@ impl Compose {
     pub(crate) async fn down(&self) -> Result<()> {
         self.compose(&["down", "--volumes", "--timeout", "10"]).await?;
         for host in &self.hosts {
-            let disk = host.disk();
+            let mounted = disk(host);
             let mounts = std::fs::read_to_string("/proc/self/mounts")?;
-            if mounts.contains(&format!(" {} ", disk.display())) {
-                run("umount", &["--lazy", text(&disk)?]).await?;
+            if mounts.contains(&format!(" {} ", mounted.display())) {
+                run("umount", &["--lazy", text(&mounted)?]).await?;
             }
             let dir = self.dir.join(&host.name);
             if dir.exists() {
@@ -63,7 +65,7 @@ impl Compose {
 
     /// All that a host has logged.
     pub(crate) async fn log(&self, host: &Host) -> Result<String> {
-        said("docker", &["logs", &host.container()]).await
+        said("docker", &["logs", &container(host)]).await
     }
 
     async fn compose(&self, command: &[&str]) -> Result<String> {

@@ -23,17 +23,17 @@ use crate::recorder::{Asked, Recorder};
 /// Longer than a host takes to answer whatever happens, if it runs.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The label of a pool, and the endpoint's name, under which the log knows a request.
-pub(crate) const REQUEST: &str = "chaos.request";
+pub const REQUEST: &str = "chaos.request";
 /// The space of each host's own networks.
-pub(crate) const LOCAL: &str = "LocalDefault";
+pub const LOCAL: &str = "LocalDefault";
 /// The space that all hosts share.
-pub(crate) const SHARED: &str = "lab";
+pub const SHARED: &str = "lab";
 
 /// The engine of one host. Clones are the same engine.
 #[derive(Clone)]
-pub(crate) struct Engine {
+pub struct Engine {
     /// Its host's name.
-    pub(crate) host: String,
+    pub host: String,
     remote: Arc<RemoteIpam>,
     api: Api,
     recorder: Arc<Recorder>,
@@ -43,7 +43,7 @@ pub(crate) struct Engine {
 
 /// In which space a pool is asked for.
 #[derive(Debug, Clone)]
-pub(crate) enum Space {
+pub enum Space {
     /// The realm's.
     Realm(String),
     /// The one that hosts share.
@@ -54,7 +54,7 @@ pub(crate) enum Space {
 
 impl Space {
     /// Whose state it is in.
-    pub(crate) fn scope(&self) -> Scope {
+    pub fn scope(&self) -> Scope {
         if matches!(self, Self::Local) { Scope::Local } else { Scope::Global }
     }
 
@@ -69,28 +69,28 @@ impl Space {
 }
 
 /// One client of an engine: it does one thing at a time.
-pub(crate) struct Client {
+pub struct Client {
     number: u32,
     engine: Engine,
 }
 
 impl Engine {
     /// The engine of a host.
-    pub(crate) fn new(host: &Host, recorder: &Arc<Recorder>) -> Self {
-        let remote = RemoteIpam::new(host.plugin_socket())
+    pub fn new(host: &Host, recorder: &Arc<Recorder>) -> Self {
+        let remote = RemoteIpam::new(&host.plugin_socket)
             .with_retry(RetryPolicy::NEVER)
             .with_timeout(PATIENCE);
         Self {
             host: host.name.clone(),
             remote: Arc::new(remote),
-            api: Api::new(host.api_socket()),
+            api: Api::new(host.api_socket.clone()),
             recorder: Arc::clone(recorder),
             run: Arc::default(),
         }
     }
 
     /// A new client of it.
-    pub(crate) fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         Client { number: self.recorder.client(), engine: self.clone() }
     }
 
@@ -105,7 +105,7 @@ fn context() -> RequestContext {
 
 impl Client {
     /// The engine begins anew, or one of its managers leads: in all spaces a session begins.
-    pub(crate) async fn handshake(&self) -> bool {
+    pub async fn handshake(&self) -> bool {
         // A run that Berth did not hear of is one all the same.
         self.engine.run.fetch_add(1, Ordering::SeqCst);
         let space = Space::Local.name();
@@ -121,7 +121,7 @@ impl Client {
     }
 
     /// A claim on this pool.
-    pub(crate) async fn pool(&self, space: &Space, prefix: Option<Prefix>) -> Outcome {
+    pub async fn pool(&self, space: &Space, prefix: Option<Prefix>) -> Outcome {
         let request = self.engine.recorder.request();
         let action = Action::RequestPool { space: space.name(), prefix, sub_pool: None };
         let asked = self.asked(space.scope(), action, Some(request.clone()));
@@ -152,7 +152,7 @@ impl Client {
     }
 
     /// The end of a claim on a pool.
-    pub(crate) async fn release_pool(&self, scope: Scope, pool: &PoolId) -> Outcome {
+    pub async fn release_pool(&self, scope: Scope, pool: &PoolId) -> Outcome {
         let asked = self.asked(scope, Action::ReleasePool { pool: pool.clone() }, None);
         let id = ipamapi::PoolId::new(pool.to_string()).expect("an id is not empty");
         let invoked = self.engine.recorder.now();
@@ -165,7 +165,7 @@ impl Client {
     }
 
     /// A claim on this address, or any; on the pool's gateway.
-    pub(crate) async fn address(
+    pub async fn address(
         &self,
         scope: Scope,
         pool: &PoolId,
@@ -191,7 +191,7 @@ impl Client {
     }
 
     /// The end of a claim on an address.
-    pub(crate) async fn release(&self, scope: Scope, pool: &PoolId, address: IpAddr) -> Outcome {
+    pub async fn release(&self, scope: Scope, pool: &PoolId, address: IpAddr) -> Outcome {
         let action = Action::ReleaseAddress { pool: pool.clone(), address };
         let asked = self.asked(scope, action, None);
         let pool_id = ipamapi::PoolId::new(pool.to_string()).expect("an id is not empty");
@@ -206,7 +206,7 @@ impl Client {
     }
 
     /// A look at a pool, through the API.
-    pub(crate) async fn list(&self, scope: Scope, pool: &PoolId) -> Outcome {
+    pub async fn list(&self, scope: Scope, pool: &PoolId) -> Outcome {
         let pool = PoolId { epoch: None, ..pool.clone() };
         let asked = self.asked(scope, Action::List { pool: pool.clone() }, None);
         let invoked = self.engine.recorder.now();
@@ -232,7 +232,7 @@ impl Client {
 }
 
 /// The claimed addresses of a pool, and the log index up to which they were read.
-pub(crate) async fn listed(api: &Api, pool: &PoolId) -> Result<(Vec<Listed>, Option<u64>)> {
+pub async fn listed(api: &Api, pool: &PoolId) -> Result<(Vec<Listed>, Option<u64>)> {
     let listing = api.addresses(&pool.to_string()).await?;
     anyhow::ensure!(!listing.truncated, "{pool} has more addresses than are listed");
     let claimed = [AddressState::Held, AddressState::Stale, AddressState::Suspect];

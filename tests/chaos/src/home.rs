@@ -24,7 +24,7 @@ const SHARED_FOR: Duration = Duration::from_secs(15);
 const ROUNDS: usize = 12;
 
 /// An engine's own networks: those of its host, which must never wait for the shared ones.
-pub(crate) struct Home {
+pub struct Home {
     engine: Engine,
     local: Mutex<Vec<Network>>,
     shared: Mutex<Vec<Network>>,
@@ -41,7 +41,8 @@ struct Network {
 }
 
 impl Home {
-    pub(crate) fn new(engine: Engine, stop: &Arc<AtomicBool>) -> Arc<Self> {
+    /// Of this engine, until `stop`.
+    pub fn new(engine: Engine, stop: &Arc<AtomicBool>) -> Arc<Self> {
         let (local, shared) = (Mutex::default(), Mutex::default());
         Arc::new(Self { engine, local, shared, stop: Arc::clone(stop) })
     }
@@ -51,7 +52,7 @@ impl Home {
     }
 
     /// The engine begins anew: it says so until it is heard, and replays. Whether it was heard.
-    pub(crate) async fn handshake(&self, client: &Client) -> bool {
+    pub async fn handshake(&self, client: &Client) -> bool {
         let (mut local, mut shared) = (self.local.lock().await, self.shared.lock().await);
         while !client.handshake().await {
             if !self.goes_on() {
@@ -110,7 +111,7 @@ impl Home {
     }
 
     /// The engine works on its host's networks until it is told to stop. `number` is its host's.
-    pub(crate) async fn work_on_local(self: Arc<Self>, number: u8, rng: fastrand::Rng) {
+    pub async fn work_on_local(self: Arc<Self>, number: u8, rng: fastrand::Rng) {
         let next = |made: u32| {
             let [_, _, third, fourth] = (made * 64).to_be_bytes();
             (Space::Local, prefix([10, 200 + number, third, fourth], 26))
@@ -119,7 +120,7 @@ impl Home {
     }
 
     /// The same on networks that all hosts share, and change for the next one at the same time.
-    pub(crate) async fn work_on_shared(self: Arc<Self>, begin: Instant, rng: fastrand::Rng) {
+    pub async fn work_on_shared(self: Arc<Self>, begin: Instant, rng: fastrand::Rng) {
         let next = |_| {
             let since = begin.elapsed().as_secs() / SHARED_FOR.as_secs();
             let third = u8::try_from(since % 256).expect("a remainder of 256");

@@ -1,58 +1,18 @@
-//! The hosts: what they are called, and where their sockets and disks are.
+//! The hosts: what they are called, and where their sockets and data are.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// A container that runs a node or an agent.
+/// A node or an agent, with an engine of its own.
 #[derive(Debug, Clone)]
-pub(crate) struct Host {
-    /// As Berth and Compose know it.
-    pub(crate) name: String,
-    /// On the network between hosts.
-    pub(crate) address: String,
+pub struct Host {
+    /// As Berth knows it.
+    pub name: String,
     /// It keeps a replica.
-    pub(crate) is_node: bool,
-    dir: PathBuf,
-}
-
-impl Host {
-    /// All hosts of the overlay file: three nodes, then two agents.
-    pub(crate) fn all(dir: &Path) -> Vec<Self> {
-        let host = |kind: &str, number: usize, last: usize| {
-            let name = format!("{kind}-{number}");
-            let dir = dir.join(&name);
-            Self { name, address: format!("172.30.0.{last}"), is_node: kind == "node", dir }
-        };
-        let nodes = (1..=3).map(|number| host("node", number, 10 + number));
-        nodes.chain((1..=2).map(|number| host("agent", number, 20 + number))).collect()
-    }
-
-    /// Its container.
-    pub(crate) fn container(&self) -> String {
-        format!("berth-chaos-{}", self.name)
-    }
-
-    /// Where its small disk is mounted.
-    pub(crate) fn disk(&self) -> PathBuf {
-        self.dir.join("disk")
-    }
-
+    pub is_node: bool,
     /// Its data directory.
-    pub(crate) fn data(&self) -> PathBuf {
-        self.disk().join("berth")
-    }
-
-    /// Where its two sockets are.
-    pub(crate) fn socket_dirs(&self) -> [PathBuf; 2] {
-        [self.dir.join("plugins"), self.dir.join("api")]
-    }
-
+    pub data: PathBuf,
     /// The socket for its engine.
-    pub(crate) fn plugin_socket(&self) -> PathBuf {
-        self.dir.join("plugins/berth.sock")
-    }
-
+    pub plugin_socket: PathBuf,
     /// The socket of its API.
-    pub(crate) fn api_socket(&self) -> PathBuf {
-        self.dir.join("api/api.sock")
-    }
+    pub api_socket: PathBuf,
 }

@@ -2,7 +2,6 @@
 //! itself, which proves nothing if little was done or nothing went wrong.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::Result;
 use berth_allocator::Command;
@@ -15,49 +14,46 @@ use berth_node::api::types::Scope as ApiScope;
 use crate::api::Api;
 use crate::engine::{REQUEST, listed};
 use crate::hosts::Host;
-use crate::nemesis::{Struck, counts};
 
-/// Acknowledged operations in a minute, below which a run is not one.
-const PER_MINUTE_MIN: usize = 300;
-/// The same for each kind of state.
-const PER_SCOPE_MIN: usize = 60;
+/// Acknowledged operations, below which a run is not one.
+#[derive(Debug, Clone, Copy)]
+pub struct Least {
+    /// In all.
+    pub all: usize,
+    /// About the cluster's spaces, and about hosts' own.
+    pub each_scope: usize,
+}
 
 /// What was found.
-pub(crate) struct Judgement {
+pub struct Judgement {
     /// Broken rules.
-    pub(crate) violations: Vec<Violation>,
+    pub violations: Vec<Violation>,
     /// Why the run does not count.
-    pub(crate) invalid: Vec<String>,
+    pub invalid: Vec<String>,
     /// What was looked at, for the report.
-    pub(crate) looked_at: Vec<(String, String)>,
+    pub looked_at: Vec<(String, String)>,
     /// The history with what the log knows, and the last listings.
-    pub(crate) history: History,
+    pub history: History,
 }
 
 /// What is there when all is well again.
-pub(crate) struct Last {
+pub struct Last {
     /// All pools of the cluster and of each host.
-    pub(crate) listings: Vec<Listing>,
+    pub listings: Vec<Listing>,
     /// The nodes' states.
-    pub(crate) fingerprints: Vec<Fingerprint>,
+    pub fingerprints: Vec<Fingerprint>,
     /// The last entry that they applied.
-    pub(crate) applied: u64,
+    pub applied: u64,
 }
 
-/// Judges a run of this length.
-pub(crate) fn judge(
+/// Judges a run.
+pub fn judge(
     operations: &[Operation],
     last: Last,
     log: Result<Vec<Entry>, String>,
-    struck: &[Struck],
-    length: Duration,
+    at_least: Least,
 ) -> Judgement {
-    let mut invalid = too_little(operations, length);
-    for (kind, count) in counts(struck) {
-        if count == 0 {
-            invalid.push(format!("no host was {:?}: {}", kind, kind.says()));
-        }
-    }
+    let mut invalid = too_little(operations, at_least);
     let mut violations = same_state(&last.fingerprints);
     let mut looked_at = Vec::new();
     let mut resolved = operations.to_vec();
@@ -97,33 +93,35 @@ fn request(executed: &Executed) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn too_little(operations: &[Operation], length: Duration) -> Vec<String> {
-    let minutes = usize::try_from(length.as_secs().div_ceil(60)).unwrap_or(usize::MAX);
-    let done =
-        |operation: &&Operation| !matches!(operation.outcome, Outcome::Unknown | Outcome::NotDone);
+fn too_little(operations: &[Operation], least: Least) -> Vec<String> {
     let mut by_scope: BTreeMap<Scope, usize> = BTreeMap::new();
-    for operation in operations.iter().filter(done) {
+    for operation in operations.iter().filter(|operation| is_answered(operation)) {
         *by_scope.entry(operation.scope).or_default() += 1;
     }
     let all: usize = by_scope.values().sum();
     let mut invalid = Vec::new();
-    if all < PER_MINUTE_MIN * minutes {
-        invalid.push(format!("only {all} operations were answered in {minutes} minutes"));
+    if all < least.all {
+        invalid.push(format!("only {all} operations were answered, of {} at least", least.all));
     }
     for scope in [Scope::Global, Scope::Local] {
         let count = by_scope.get(&scope).copied().unwrap_or_default();
-        if count < PER_SCOPE_MIN * minutes {
+        if count < least.each_scope {
             invalid.push(format!("only {count} operations of {scope:?} spaces were answered"));
         }
     }
     invalid
 }
 
+/// Whether somebody was told what came of it.
+pub fn is_answered(operation: &Operation) -> bool {
+    !matches!(operation.outcome, Outcome::Unknown | Outcome::NotDone)
+}
+
 /// Looks at everything that is there: the cluster's by one node, each host's own by itself.
-pub(crate) async fn last_listings(hosts: &[Host]) -> Result<Vec<Listing>> {
+pub async fn last_listings(hosts: &[Host]) -> Result<Vec<Listing>> {
     let mut listings = Vec::new();
     for (at, host) in hosts.iter().enumerate() {
-        let api = Api::new(host.api_socket());
+        let api = Api::new(host.api_socket.clone());
         let mut scopes = vec![(ApiScope::Local, Scope::Local)];
         if at == 0 {
             scopes.push((ApiScope::Global, Scope::Global));
@@ -142,7 +140,7 @@ pub(crate) async fn last_listings(hosts: &[Host]) -> Result<Vec<Listing>> {
 }
 
 /// A rule for each line of the report.
-pub(crate) const RULES: [Rule; 9] = [
+pub const RULES: [Rule; 9] = [
     Rule::NeverTwice,
     Rule::NeverLost,
     Rule::NoPhantoms,

@@ -12,13 +12,9 @@ use tokio::time::sleep;
 
 use crate::hosts::Host;
 
-/// Between two looks, each at one node: less than a node takes to write and purge as many entries as
-/// it keeps.
-const EVERY: Duration = Duration::from_secs(2);
-
 /// The log as far as it is known.
 #[derive(Default)]
-pub(crate) struct Logs(Mutex<Known>);
+pub struct Logs(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
@@ -28,18 +24,20 @@ struct Known {
 }
 
 impl Logs {
-    /// Looks at one node after the other, for ever.
-    pub(crate) async fn gather(self: Arc<Self>, hosts: Vec<Host>) {
+    /// Looks at one node after the other, for ever. `every` such time, which for all nodes together is less
+    /// than a node takes to write and purge as many entries as it keeps.
+    pub async fn gather(self: Arc<Self>, hosts: Vec<Host>, every: Duration) {
         let nodes: Vec<Host> = hosts.into_iter().filter(|host| host.is_node).collect();
         for node in nodes.iter().cycle() {
             self.look(node).await;
-            sleep(EVERY).await;
+            sleep(every).await;
         }
     }
 
     /// Looks at one node. What cannot be read now is read later.
-    pub(crate) async fn look(self: &Arc<Self>, node: &Host) {
-        let (logs, dir, name) = (Arc::clone(self), node.data().join("raft"), node.name.clone());
+    pub async fn look(self: &Arc<Self>, node: &Host) {
+        let (logs, dir, name) =
+            (Arc::clone(self), node.data.clone().join("raft"), node.name.clone());
         let looking = tokio::task::spawn_blocking(move || {
             let from = logs.known().from();
             if let Ok(entries) = committed_entries(&dir, from) {
@@ -51,7 +49,7 @@ impl Logs {
     }
 
     /// The entries that hold commands, in order; or what is wrong with what was found.
-    pub(crate) fn whole(&self, last: u64) -> Result<Vec<Entry>, String> {
+    pub fn whole(&self, last: u64) -> Result<Vec<Entry>, String> {
         let known = self.known();
         if let Some(different) = known.different.first() {
             return Err(different.clone());

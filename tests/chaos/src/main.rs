@@ -6,22 +6,14 @@
 //! has failed.
 #![allow(clippy::print_stdout, reason = "that is where a command reports")]
 
-mod api;
 mod compose;
-mod engine;
-mod home;
-mod hosts;
-mod judge;
-mod logs;
+mod containers;
 mod nemesis;
 mod picture;
 mod plan;
-mod realm;
-mod recorder;
 mod report;
 mod series;
 mod shell;
-mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,34 +21,32 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use berth_allocator::AddressKind;
-use berth_checkers::{Fingerprint, Outcome};
+use anyhow::{Context, Result};
+use berth_chaos::api::Api;
+use berth_chaos::engine::SHARED;
+use berth_chaos::hosts::Host;
+use berth_chaos::judge::{Judgement, Least, judge};
+use berth_chaos::logs::Logs;
+use berth_chaos::recorder::Recorder;
+use berth_chaos::watch::Watch;
+use berth_chaos::workload::{look_last, ready, serve_last, whole_log, work};
 use clap::Parser;
-use futures::future::join_all;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::api::Api;
 use crate::compose::Compose;
-use crate::engine::{Engine, SHARED, Space};
-use crate::home::Home;
-use crate::hosts::Host;
-use crate::judge::{Judgement, Last, judge, last_listings};
-use crate::logs::Logs;
-use crate::nemesis::Nemesis;
-use crate::realm::{Realm, prefix};
-use crate::recorder::Recorder;
-use crate::watch::Watch;
+use crate::nemesis::{Nemesis, counts};
 
-/// How long hosts may take until they serve, at the beginning and after the last fault.
-const READY_MAX: Duration = Duration::from_secs(90);
+/// Acknowledged operations in a minute, below which a run is not one.
+const PER_MINUTE_MIN: usize = 300;
+/// The same for each kind of state.
+const PER_SCOPE_MIN: usize = 60;
+/// Between two looks at a node's log.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long hosts go on after the last fault is over, at least.
 const AFTERWARDS: Duration = Duration::from_secs(8);
 /// Longer than a host takes to settle what it left open.
 const SETTLED: Duration = Duration::from_secs(15);
-/// Requests that every host must answer when all is over.
-const LAST_REQUESTS: usize = 10;
 
 /// Chaos in docker-compose.
 #[derive(Parser)]
@@ -96,7 +86,7 @@ async fn main() -> ExitCode {
 async fn chaos(arguments: &Arguments) -> Result<(usize, usize)> {
     std::fs::create_dir_all(&arguments.dir)?;
     let (root, dir) = (arguments.root.canonicalize()?, arguments.dir.canonicalize()?);
-    let hosts = Host::all(&dir);
+    let hosts = containers::hosts(&dir);
     let compose = Compose::new(&root, &dir, &hosts).await;
     compose.up().await.context("the cluster cannot be started")?;
     let result = run(arguments, &dir, &hosts, &compose).await;
@@ -114,7 +104,7 @@ async fn run(
     let length = Duration::from_secs(arguments.minutes * 60);
     println!("{} minutes, seed {seed}", arguments.minutes);
     ready(hosts).await.context("the cluster does not serve")?;
-    Api::new(hosts[0].api_socket()).make_shared(SHARED).await?;
+    Api::new(hosts[0].api_socket.clone()).make_shared(SHARED).await?;
 
     let begin = Instant::now();
     let watch = Arc::new(Watch::default());
@@ -123,7 +113,7 @@ async fn run(
     let mut lookers = JoinSet::new();
     let (watching, watched) = (Arc::clone(&watch), hosts.to_vec());
     lookers.spawn(async move { watching.look(&watched, begin).await });
-    lookers.spawn(Arc::clone(&logs).gather(hosts.to_vec()));
+    lookers.spawn(Arc::clone(&logs).gather(hosts.to_vec(), LOOK_EVERY));
 
     let stop = Arc::new(AtomicBool::new(false));
     let workers = work(hosts, &recorder, seed, begin, &stop);
@@ -147,8 +137,15 @@ async fn run(
     let log = whole_log(&logs, hosts, applied).await;
     let operations = recorder.operations();
     let struck = nemesis.struck();
-    let mut judgement = judge(&operations, last, log, &struck, length);
+    let minutes = usize::try_from(length.as_secs().div_ceil(60))?;
+    let required = Least { all: PER_MINUTE_MIN * minutes, each_scope: PER_SCOPE_MIN * minutes };
+    let mut judgement = judge(&operations, last, log, required);
     judgement.invalid.extend(unserved);
+    for (kind, count) in counts(&struck) {
+        if count == 0 {
+            judgement.invalid.push(format!("no host was {:?}: {}", kind, kind.says()));
+        }
+    }
     if !keep_logs(dir, hosts, compose).await? {
         judgement.invalid.push("no host noticed that its disk was full".to_owned());
     }
@@ -190,123 +187,4 @@ fn keep(dir: &Path, judgement: &Judgement) -> Result<()> {
     let file = std::fs::File::create(dir.join("history.jsonl"))?;
     judgement.history.write(std::io::BufWriter::new(file))?;
     Ok(())
-}
-
-/// Sets clients to work on all hosts.
-fn work(
-    hosts: &[Host],
-    recorder: &Arc<Recorder>,
-    seed: u64,
-    begin: Instant,
-    stop: &Arc<AtomicBool>,
-) -> JoinSet<()> {
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let mut workers = JoinSet::new();
-    let members: Vec<(Engine, Arc<Home>)> = hosts
-        .iter()
-        .map(|host| {
-            let engine = Engine::new(host, recorder);
-            (engine.clone(), Home::new(engine, stop))
-        })
-        .collect();
-    for ((_, home), number) in members.iter().zip(0..) {
-        workers.spawn(Arc::clone(home).work_on_local(number, rng.fork()));
-        workers.spawn(Arc::clone(home).work_on_shared(begin, rng.fork()));
-    }
-    let nodes = hosts.iter().filter(|host| host.is_node).count();
-    let (nodes, agents) = members.split_at(nodes);
-    Realm::new("GlobalDefault", 20, nodes, stop).start(rng.u64(..), &mut workers);
-    Realm::new("GlobalDefault@blue", 100, agents, stop).start(rng.u64(..), &mut workers);
-    workers
-}
-
-/// Waits until all hosts serve.
-async fn ready(hosts: &[Host]) -> Result<()> {
-    let until = Instant::now() + READY_MAX;
-    for host in hosts {
-        let api = Api::new(host.api_socket());
-        loop {
-            match api.status().await {
-                Ok(status) if status.ready => break,
-                other if Instant::now() > until => {
-                    let how = other.map(|status| status.problems);
-                    bail!("{} is not ready: {how:?}", host.name)
-                }
-                _ => sleep(Duration::from_millis(200)).await,
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Every host must write and read when all is well again; what it did not.
-async fn serve_last(hosts: &[Host], recorder: &Arc<Recorder>) -> Vec<String> {
-    let serve = hosts.iter().enumerate().map(|(at, host)| async move {
-        let client = Engine::new(host, recorder).client();
-        let third = u8::try_from(at).expect("there are few hosts");
-        let mut unserved = Vec::new();
-        // In a run of its own the engine would replay all that it has: it goes on in the last one.
-        let space = Space::Shared;
-        let given = client.pool(&space, Some(prefix([10, 191, third, 0], 24))).await;
-        let Outcome::Pool { pool, .. } = given else {
-            return vec![format!("in the end {} gave no pool: {given:?}", host.name)];
-        };
-        for _ in 0..LAST_REQUESTS {
-            let scope = space.scope();
-            let given = client.address(scope, &pool, None, AddressKind::Endpoint).await;
-            if !matches!(given, Outcome::Address { .. }) {
-                unserved.push(format!("in the end {} gave no address: {given:?}", host.name));
-            }
-            let listed = client.list(scope, &pool).await;
-            if !matches!(listed, Outcome::Listed(_)) {
-                unserved.push(format!("in the end {} listed nothing", host.name));
-            }
-        }
-        unserved
-    });
-    join_all(serve).await.concat()
-}
-
-/// What is there in the end. Nodes are asked until they have applied the same entries.
-async fn look_last(hosts: &[Host]) -> Result<Last> {
-    let listings = last_listings(hosts).await?;
-    let nodes: Vec<&Host> = hosts.iter().filter(|host| host.is_node).collect();
-    let until = Instant::now() + READY_MAX;
-    loop {
-        let asked = nodes.iter().map(|node| async {
-            let found = Api::new(node.api_socket()).fingerprint().await?;
-            let value = u64::from_str_radix(&found.value, 16)?;
-            anyhow::Ok(Fingerprint { node: node.name.clone(), index: found.applied, value })
-        });
-        let fingerprints: Result<Vec<Fingerprint>> = join_all(asked).await.into_iter().collect();
-        match fingerprints {
-            Ok(fingerprints)
-                if fingerprints.iter().all(|node| node.index == fingerprints[0].index) =>
-            {
-                let applied = fingerprints[0].index;
-                return Ok(Last { listings, fingerprints, applied });
-            }
-            found if Instant::now() > until => bail!("nodes do not come to agree: {found:?}"),
-            _ => sleep(Duration::from_millis(100)).await,
-        }
-    }
-}
-
-/// The committed log up to an entry, once it is on the nodes' disks.
-async fn whole_log(
-    logs: &Arc<Logs>,
-    hosts: &[Host],
-    last: u64,
-) -> Result<Vec<berth_checkers::Entry>, String> {
-    let until = Instant::now() + READY_MAX;
-    loop {
-        for host in hosts.iter().filter(|host| host.is_node) {
-            logs.look(host).await;
-        }
-        let whole = logs.whole(last);
-        if whole.is_ok() || Instant::now() > until {
-            return whole;
-        }
-        sleep(Duration::from_secs(1)).await;
-    }
 }

@@ -11,10 +11,11 @@ use anyhow::{Context, Result};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 
-use crate::hosts::Host;
+use crate::containers::{self, address, disk};
 use crate::plan::{Kind, Step, Target};
 use crate::shell::run;
-use crate::watch::Watch;
+use berth_chaos::hosts::Host;
+use berth_chaos::watch::Watch;
 
 /// How often a fault tries to strike, and how long after the last time.
 const ATTEMPTS_MAX: usize = 40;
@@ -159,7 +160,7 @@ impl Nemesis {
 
     async fn strike(&self, kind: Kind, chosen: &[usize]) -> Result<Cure> {
         let one = *chosen.first().context("nobody was chosen")?;
-        let container = self.hosts[one].container();
+        let container = containers::container(&self.hosts[one]);
         let rule = |chain: &str, what: &[&str]| {
             let words = [&[chain], what, &["-j", "DROP"]].concat();
             words.into_iter().map(str::to_owned).collect::<Vec<String>>()
@@ -167,7 +168,7 @@ impl Nemesis {
         let rules = match kind {
             Kind::Kill | Kind::KillAll => {
                 let containers: Vec<String> =
-                    chosen.iter().map(|host| self.hosts[*host].container()).collect();
+                    chosen.iter().map(|host| containers::container(&self.hosts[*host])).collect();
                 let names: Vec<&str> = containers.iter().map(String::as_str).collect();
                 run("docker", &[&["kill"][..], &names].concat()).await?;
                 return Ok(Cure::Start(chosen.to_vec()));
@@ -198,7 +199,7 @@ impl Nemesis {
             Kind::Deaf => vec![rule("INPUT", &["-s", NETWORK])],
             Kind::Mute => vec![rule("OUTPUT", &["-d", NETWORK])],
             Kind::Bridge => {
-                let other = self.hosts[*chosen.get(1).context("one node alone")?].address.clone();
+                let other = address(&self.hosts[*chosen.get(1).context("one node alone")?]);
                 vec![rule("INPUT", &["-s", &other]), rule("OUTPUT", &["-d", &other])]
             }
             Kind::Calls => vec![rule("INPUT", &["-p", "tcp", "--dport", "7100"])],
@@ -215,7 +216,7 @@ impl Nemesis {
     }
 
     fn fill(&self, host: usize) -> Result<Cure> {
-        let filler = self.hosts[host].disk().join("filler");
+        let filler = disk(&self.hosts[host]).join("filler");
         let written = io::copy(&mut io::repeat(0), &mut File::create(&filler)?);
         match written {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
@@ -230,11 +231,11 @@ impl Nemesis {
         match cure {
             Cure::Start(hosts) => {
                 for host in hosts {
-                    run("docker", &["start", &self.hosts[host].container()]).await?;
+                    run("docker", &["start", &containers::container(&self.hosts[host])]).await?;
                 }
             }
             Cure::Unpause(host) => {
-                run("docker", &["unpause", &self.hosts[host].container()]).await?;
+                run("docker", &["unpause", &containers::container(&self.hosts[host])]).await?;
             }
             // What a host's network was told is gone when the host was started again meanwhile.
             Cure::Rules(host, rules) => {
@@ -251,13 +252,13 @@ impl Nemesis {
                 let _ = self.inside(host, &["tc", "qdisc", "del", "dev", "eth0", "root"]).await;
             }
             Cure::Unstarve(host) => {
-                let container = self.hosts[host].container();
+                let container = containers::container(&self.hosts[host]);
                 run("docker", &["update", "--cpu-quota", "-1", &container]).await?;
             }
             Cure::Empty(host, filler) => {
                 std::fs::remove_file(filler)?;
                 // The node has ended, unless it had nothing to write.
-                run("docker", &["start", &self.hosts[host].container()]).await?;
+                run("docker", &["start", &containers::container(&self.hosts[host])]).await?;
             }
         }
         Ok(())
@@ -274,7 +275,7 @@ impl Nemesis {
     /// Makes everything good that may be left, once no fault is under way.
     pub(crate) async fn heal_all(&self) -> Result<()> {
         for (at, host) in self.hosts.iter().enumerate() {
-            run("docker", &["start", &host.container()]).await?;
+            run("docker", &["start", &containers::container(host)]).await?;
             let _ = self.inside(at, &["iptables", "-w", "-F"]).await;
         }
         Ok(())
@@ -282,7 +283,7 @@ impl Nemesis {
 
     /// Runs a command in a host's network.
     async fn inside(&self, host: usize, command: &[&str]) -> Result<String> {
-        let container = self.hosts[host].container();
+        let container = containers::container(&self.hosts[host]);
         let pid = run("docker", &["inspect", "--format", "{{.State.Pid}}", &container]).await?;
         anyhow::ensure!(pid != "0", "{container} does not run");
         run("nsenter", &[&["--target", &pid, "--net"][..], command].concat()).await

@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const NETWORK_PAUSE: Duration = Duration::from_secs(1);
 
 /// A Swarm, as its managers know it.
-pub(crate) struct Realm {
+pub struct Realm {
     space: Space,
     /// Its first networks' second octet, so that realms are told apart at a glance.
     octet: u8,
@@ -54,7 +54,8 @@ struct Reign {
 }
 
 impl Realm {
-    pub(crate) fn new(
+    /// A Swarm in this space, whose managers and containers are on these hosts, until `stop`.
+    pub fn new(
         space: &str,
         octet: u8,
         members: &[(Engine, Arc<Home>)],
@@ -72,7 +73,7 @@ impl Realm {
     }
 
     /// Sets everybody to work.
-    pub(crate) fn start(self: &Arc<Self>, seed: u64, tasks: &mut JoinSet<()>) {
+    pub fn start(self: &Arc<Self>, seed: u64, tasks: &mut JoinSet<()>) {
         let mut rng = fastrand::Rng::with_seed(seed);
         tasks.spawn(Arc::clone(self).succeed_each_other(rng.fork()));
         tasks.spawn(Arc::clone(self).make_networks(rng.fork()));
@@ -268,6 +269,6 @@ async fn use_network(client: &Client, pool: &PoolId, mut rng: fastrand::Rng) -> 
 }
 
 /// A prefix of IPv4.
-pub(crate) fn prefix(octets: [u8; 4], length: u8) -> Prefix {
+pub fn prefix(octets: [u8; 4], length: u8) -> Prefix {
     Prefix::of(Ipv4Addr::from(octets).into(), length).expect("IPv4 has 32 bits")
 }

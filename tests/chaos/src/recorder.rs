@@ -8,7 +8,7 @@ use berth_checkers::{Action, Operation, Outcome, Scope};
 use tokio::time::Instant;
 
 /// The history under way.
-pub(crate) struct Recorder {
+pub struct Recorder {
     begin: Instant,
     clients: AtomicU32,
     requests: AtomicU32,
@@ -16,24 +16,24 @@ pub(crate) struct Recorder {
 }
 
 /// Something a client is about to ask.
-pub(crate) struct Asked {
+pub struct Asked {
     /// The client.
-    pub(crate) client: u32,
+    pub client: u32,
     /// Its host.
-    pub(crate) host: String,
+    pub host: String,
     /// Whose state it is about.
-    pub(crate) scope: Scope,
+    pub scope: Scope,
     /// The session; that of an exclusive space's pool is in its id.
-    pub(crate) session: SessionId,
+    pub session: SessionId,
     /// What is asked.
-    pub(crate) action: Action,
+    pub action: Action,
     /// The request's own name, if Berth is told it.
-    pub(crate) request: Option<String>,
+    pub request: Option<String>,
 }
 
 impl Recorder {
     /// Times count from `begin`.
-    pub(crate) fn new(begin: Instant) -> Self {
+    pub fn new(begin: Instant) -> Self {
         Self {
             begin,
             clients: AtomicU32::new(0),
@@ -43,22 +43,22 @@ impl Recorder {
     }
 
     /// A new client.
-    pub(crate) fn client(&self) -> u32 {
+    pub fn client(&self) -> u32 {
         self.clients.fetch_add(1, Ordering::Relaxed)
     }
 
     /// A name that no other request has.
-    pub(crate) fn request(&self) -> String {
+    pub fn request(&self) -> String {
         format!("r{}", self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Nanoseconds since the beginning.
-    pub(crate) fn now(&self) -> u64 {
+    pub fn now(&self) -> u64 {
         u64::try_from(self.begin.elapsed().as_nanos()).expect("a run ends within 500 years")
     }
 
     /// Notes what was asked, at `invoked`, and answered just now.
-    pub(crate) fn note(&self, asked: Asked, invoked: u64, outcome: Outcome, index: Option<u64>) {
+    pub fn note(&self, asked: Asked, invoked: u64, outcome: Outcome, index: Option<u64>) {
         let Asked { client, host, scope, mut session, action, request } = asked;
         let epoch = |pool: &PoolId| pool.epoch;
         if let Outcome::Pool { pool, .. } = &outcome {
@@ -83,7 +83,7 @@ impl Recorder {
     }
 
     /// All that was noted so far.
-    pub(crate) fn operations(&self) -> Vec<Operation> {
+    pub fn operations(&self) -> Vec<Operation> {
         self.operations.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

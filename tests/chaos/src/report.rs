@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use berth_checkers::{Operation, Outcome};
 
-use crate::judge::{Judgement, RULES};
 use crate::nemesis::{Struck, counts};
 use crate::series::{Second, millis, quantile};
+use berth_chaos::judge::{Judgement, RULES};
 
 /// Violations that are told in full.
 const SHOWN_MAX: usize = 10;

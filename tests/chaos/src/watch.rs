@@ -16,24 +16,24 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The leaders of a run.
 #[derive(Default)]
-pub(crate) struct Watch(Mutex<Vec<(Duration, usize, u64)>>);
+pub struct Watch(Mutex<Vec<(Duration, usize, u64)>>);
 
 impl Watch {
     /// The number of the node that was last seen to lead.
-    pub(crate) fn leader(&self) -> Option<usize> {
+    pub fn leader(&self) -> Option<usize> {
         self.terms().last().map(|(_, leader, _)| *leader)
     }
 
     /// When who began to lead, and in which term.
-    pub(crate) fn terms(&self) -> Vec<(Duration, usize, u64)> {
+    pub fn terms(&self) -> Vec<(Duration, usize, u64)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Asks the nodes, for ever.
-    pub(crate) async fn look(&self, hosts: &[Host], begin: Instant) {
+    pub async fn look(&self, hosts: &[Host], begin: Instant) {
         loop {
             for host in hosts.iter().filter(|host| host.is_node) {
-                let api = Api::new(host.api_socket());
+                let api = Api::new(host.api_socket.clone());
                 let Ok(Ok(status)) = timeout(PATIENCE, api.status()).await else { continue };
                 let leader = status.leader.as_ref();
                 let Some(leader) = hosts.iter().position(|host| Some(&host.name) == leader) else {
