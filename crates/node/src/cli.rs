@@ -6,6 +6,7 @@
 mod address;
 mod agent;
 mod client;
+mod cluster;
 mod completions;
 mod doctor;
 mod failure;
@@ -92,6 +93,9 @@ enum Command {
     /// Look at addresses, and release what is left of them
     #[command(subcommand)]
     Address(address::Command),
+    /// Back the cluster up, restore it, compare its nodes
+    #[command(subcommand)]
+    Cluster(cluster::Command),
     /// Explain who holds an address or a pool, since when, and what to do
     Why(why::Arguments),
     /// Find leaks, and addresses that are used and not held; free what is lost
@@ -146,6 +150,7 @@ fn start(Cli { common, command }: Cli) -> Result<(), Failure> {
         Command::Space(command) => ask(common, |api| space::run(command, api)),
         Command::Pool(command) => ask(common, |api| pool::run(command, api)),
         Command::Address(command) => ask(common, |api| address::run(command, api)),
+        Command::Cluster(command) => cluster::run(command, common),
         Command::Why(arguments) => ask(common, |api| why::run(arguments, api)),
         Command::Doctor(arguments) => ask(common, |api| doctor::run(arguments, api)),
         Command::Completions(arguments) => completions::run(&arguments),
