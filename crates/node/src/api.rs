@@ -7,8 +7,10 @@
 mod addresses;
 mod backup;
 mod cluster;
+mod export;
 mod health;
 mod hosts;
+mod pieces;
 mod pools;
 mod problem;
 mod query;
@@ -55,8 +57,8 @@ use crate::sender::Sender;
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How long a request may take in all: reading it, waiting for the cluster, making the answer.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
-/// Backups made at a time.
-const BACKUPS_MAX: usize = 1;
+/// Backups and exports made at a time.
+const COPIES_MAX: usize = 1;
 /// Bytes of a request's body.
 const BODY_BYTES_MAX: usize = 256 << 10;
 /// Bytes of an answer to this process itself.
@@ -75,8 +77,8 @@ struct Inner {
     cluster: Cluster,
     driver: Arc<Driver>,
     respondent: Arc<Respondent>,
-    /// Backups that may be made at a time.
-    backups: Arc<Semaphore>,
+    /// Places for requests that hold a copy of the state for long.
+    copies: Arc<Semaphore>,
 }
 
 impl Api {
@@ -90,7 +92,7 @@ impl Api {
         cluster: Cluster,
         (driver, respondent): (Arc<Driver>, Arc<Respondent>),
     ) -> Self {
-        let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
+        let copies = Arc::new(Semaphore::new(COPIES_MAX));
         let inner = Inner {
             name,
             local_space,
@@ -100,7 +102,7 @@ impl Api {
             cluster,
             driver,
             respondent,
-            backups,
+            copies,
         };
         Self(Arc::new(inner))
     }
@@ -147,6 +149,7 @@ impl Api {
             .route("/v1/addresses", get(addresses::list))
             .route("/v1/hosts", get(hosts::list))
             .route("/v1/suspects/free", post(suspects::free))
+            .route("/v1/export", get(export::lines))
             .route("/v1/backup", get(backup::download))
             .route("/v1/verify", post(verify::all))
             .route("/v1/resume", post(resume::resume))

@@ -9,6 +9,7 @@ mod client;
 mod cluster;
 mod completions;
 mod doctor;
+mod export;
 mod failure;
 mod free;
 mod output;
@@ -96,6 +97,8 @@ enum Command {
     /// Back the cluster up, restore it, compare its nodes
     #[command(subcommand)]
     Cluster(cluster::Command),
+    /// Print spaces, reservations, pools and addresses as JSON Lines
+    Export(export::Arguments),
     /// Explain who holds an address or a pool, since when, and what to do
     Why(why::Arguments),
     /// Find leaks, and addresses that are used and not held; free what is lost
@@ -151,6 +154,7 @@ fn start(Cli { common, command }: Cli) -> Result<(), Failure> {
         Command::Pool(command) => ask(common, |api| pool::run(command, api)),
         Command::Address(command) => ask(common, |api| address::run(command, api)),
         Command::Cluster(command) => cluster::run(command, common),
+        Command::Export(arguments) => ask(common, |api| export::run(arguments, api)),
         Command::Why(arguments) => ask(common, |api| why::run(arguments, api)),
         Command::Doctor(arguments) => ask(common, |api| doctor::run(arguments, api)),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 
-use berth_node::api::types::Space;
-use berth_tests::{GLOBAL, eventually};
+use berth_node::api::types::{ExportLine, Space};
+use berth_tests::{Engine, GLOBAL, eventually};
 use ipamapi::{IpamError, PoolId};
 
 use crate::hosts::Hosts;
@@ -13,6 +13,8 @@ use crate::page::{Block, blocks};
 
 const PAGE: &str = include_str!("../../../docs/operating/backup.md");
 const SUBNET: &str = "10.77.0.0/24";
+/// Addresses of each network that the backup knows.
+const KNOWN: usize = 5;
 const LAB: &str = "lab";
 const LAB_SUBNET: &str = "10.88.0.0/24";
 
@@ -47,32 +49,82 @@ fn until(rest: &mut std::vec::IntoIter<Block>, command: &str) -> Vec<Block> {
     panic!("the page has no {command}");
 }
 
+/// A Swarm's manager on a server, and a container host with an agent.
+struct Engines {
+    manager: Engine,
+    worker: Engine,
+    swarm: Held,
+    lab: Held,
+}
+
+impl Engines {
+    async fn claim(hosts: &Hosts) -> Self {
+        let made = hosts.host("n1").run(&["space", "create", LAB, "--shared"]).await;
+        assert!(made.status.success(), "{made:?}");
+        let (manager, worker) = (hosts.host("n1").engine(), hosts.host("w1").engine());
+        manager.handshake().await.unwrap();
+        let pool = manager.pool(GLOBAL, SUBNET).await.unwrap().id;
+        let swarm = Held::new(pool, SUBNET.to_owned());
+        let pool = worker.pool_of(LAB, LAB_SUBNET).await.unwrap().id;
+        let lab = Held::new(pool, LAB_SUBNET.to_owned());
+        let mut engines = Self { manager, worker, swarm, lab };
+        for _ in 0..KNOWN {
+            engines.are_given_one_each().await;
+        }
+        engines
+    }
+
+    async fn are_given_one_each(&mut self) {
+        let given = self.manager.address(&self.swarm.pool).await.unwrap();
+        assert!(self.swarm.addresses.insert(given), "{given} is given twice");
+        let given = self.worker.address(&self.lab.pool).await.unwrap();
+        assert!(self.lab.addresses.insert(given), "{given} is given twice");
+    }
+
+    /// A network that is made after the backup.
+    async fn make_another(&self) -> Held {
+        let pool = self.manager.pool(GLOBAL, "").await.unwrap();
+        let mut another = Held::new(pool.id, pool.pool.to_string());
+        another.addresses.insert(self.manager.address(&another.pool).await.unwrap());
+        another
+    }
+
+    /// The engines live on: they are given nothing.
+    async fn live_on(&self, later: &Held) {
+        behind(self.manager.address(&self.swarm.pool).await);
+        behind(self.worker.address(&self.lab.pool).await);
+        behind(self.manager.pool(GLOBAL, "").await);
+        self.manager.address(&later.pool).await.unwrap_err();
+    }
+
+    /// They begin anew, and claim what they hold; none of it is refused.
+    async fn begin_anew(&mut self, later: &mut Held) {
+        self.manager.handshake().await.unwrap();
+        for held in [&mut self.swarm, later] {
+            held.pool = self.manager.pool(GLOBAL, &held.subnet).await.unwrap().id;
+            for address in &held.addresses {
+                assert_eq!(self.manager.exact(&held.pool, *address).await.unwrap(), *address);
+            }
+        }
+        for address in self.lab.addresses.iter().skip(KNOWN) {
+            assert_eq!(self.worker.exact(&self.lab.pool, *address).await.unwrap(), *address);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_restores_a_cluster_that_gives_nothing_twice() {
     let mut hosts = Hosts::start().await;
     let mut page = blocks(PAGE).into_iter();
-    let made = hosts.host("n1").run(&["space", "create", LAB, "--shared"]).await;
-    assert!(made.status.success(), "{made:?}");
-    let (manager, worker) = (hosts.host("n1").engine(), hosts.host("w1").engine());
-    manager.handshake().await.unwrap();
-    let pool = manager.pool(GLOBAL, SUBNET).await.unwrap().id;
-    let mut swarm = Held::new(pool, SUBNET.to_owned());
-    let pool = worker.pool_of(LAB, LAB_SUBNET).await.unwrap().id;
-    let mut lab = Held::new(pool, LAB_SUBNET.to_owned());
-    for _ in 0..5 {
-        swarm.addresses.insert(manager.address(&swarm.pool).await.unwrap());
-        lab.addresses.insert(worker.address(&lab.pool).await.unwrap());
-    }
-    for block in until(&mut page, "berth cluster verify") {
+    let mut engines = Engines::claim(&hosts).await;
+    for block in until(&mut page, "berth export") {
         hosts.run(&block).await;
     }
+    exported(&hosts, &engines.swarm.addresses);
     // This the backup does not know.
-    let old_pool = swarm.pool.clone();
-    swarm.addresses.insert(manager.address(&swarm.pool).await.unwrap());
-    lab.addresses.insert(worker.address(&lab.pool).await.unwrap());
-    let lost = manager.pool(GLOBAL, "").await.unwrap();
-    let mut later = Held::new(lost.id, lost.pool.to_string());
-    later.addresses.insert(manager.address(&later.pool).await.unwrap());
+    let old_pool = engines.swarm.pool.clone();
+    engines.are_given_one_each().await;
+    let mut later = engines.make_another().await;
 
     for block in until(&mut page, "berth cluster restore") {
         let said = hosts.run(&block).await;
@@ -85,52 +137,52 @@ async fn the_page_restores_a_cluster_that_gives_nothing_twice() {
     hosts.cluster.ready().await;
     hosts.agent.ready().await;
     strangers_stay_out(&mut hosts).await;
-
-    // Engines that live on are given nothing, and what they ask for by name.
-    behind(manager.address(&swarm.pool).await);
-    behind(worker.address(&lab.pool).await);
-    behind(manager.pool(GLOBAL, "").await);
-    manager.address(&later.pool).await.unwrap_err();
-    let known = *swarm.addresses.first().unwrap();
-    assert!(hosts.cluster.held(1, SUBNET_ID).await.contains(&known));
+    engines.live_on(&later).await;
 
     for block in until(&mut page, "systemctl restart docker") {
         hosts.run(&block).await;
     }
-    manager.handshake().await.unwrap();
-    for held in [&mut swarm, &mut later] {
-        held.pool = manager.pool(GLOBAL, &held.subnet).await.unwrap().id;
-        for address in &held.addresses {
-            assert_eq!(manager.exact(&held.pool, *address).await.unwrap(), *address);
-        }
-    }
-    for address in lab.addresses.iter().skip(5) {
-        assert_eq!(worker.exact(&lab.pool, *address).await.unwrap(), *address);
-    }
+    engines.begin_anew(&mut later).await;
     // Its one claimant has claimed all of the pool again; of the others nobody knows.
-    assert!(swarm.addresses.insert(manager.address(&swarm.pool).await.unwrap()));
-    behind(manager.address(&later.pool).await);
-    behind(manager.pool(GLOBAL, "").await);
-    behind(worker.address(&lab.pool).await);
+    let since = engines.manager.address(&engines.swarm.pool).await.unwrap();
+    assert!(engines.swarm.addresses.insert(since));
+    behind(engines.manager.address(&later.pool).await);
+    behind(engines.manager.pool(GLOBAL, "").await);
+    behind(engines.worker.address(&engines.lab.pool).await);
     // A release that was asked for under the lost cluster's number ends nothing given since.
-    let since = *swarm.addresses.last().unwrap();
-    manager.release(&old_pool, since).await.unwrap();
-    assert!(hosts.cluster.held(0, SUBNET_ID).await.contains(&since));
+    engines.manager.release(&old_pool, since).await.unwrap();
+    let held = hosts.cluster.held(0, &format!("{GLOBAL}/{SUBNET}")).await;
+    assert!(held.is_superset(&engines.swarm.addresses), "{held:?}");
 
     for block in page {
         hosts.run(&block).await;
     }
-    assert!(lab.addresses.insert(worker.address(&lab.pool).await.unwrap()));
-    assert!(later.addresses.insert(manager.address(&later.pool).await.unwrap()));
-    let another = manager.pool(GLOBAL, "").await.unwrap();
-    assert_ne!(another.pool.to_string(), later.subnet);
+    engines.are_given_one_each().await;
+    assert!(later.addresses.insert(engines.manager.address(&later.pool).await.unwrap()));
+    assert_ne!(engines.make_another().await.subnet, later.subnet);
     let space: Space = hosts.host("n2").ask(&["space", "show", GLOBAL]).await;
     assert!(!space.behind);
     assert!(space.sessions.iter().all(|session| session.id > 1 << 40), "{space:?}");
     one_that_is_silent_is_named(&mut hosts).await;
 }
 
-const SUBNET_ID: &str = "GlobalDefault/10.77.0.0/24";
+/// Every line is one, and the addresses are there.
+fn exported(hosts: &Hosts, held: &BTreeSet<IpAddr>) {
+    let text = fs::read_to_string(hosts.file("berth.jsonl")).unwrap();
+    let lines: Vec<ExportLine> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let all = lines.len() as u64 - 1;
+    assert!(matches!(lines.first(), Some(ExportLine::Export { version: 1, read: Some(_) })));
+    assert!(matches!(lines.last(), Some(ExportLine::End { lines }) if *lines == all), "{text}");
+    let spaces = lines.iter().filter(|line| matches!(line, ExportLine::Space(_))).count();
+    let pools = lines.iter().filter(|line| matches!(line, ExportLine::Pool(_))).count();
+    assert_eq!((spaces, pools), (2, 2));
+    let addresses = lines.iter().filter_map(|line| match line {
+        ExportLine::Address(address) if address.space == GLOBAL => Some(address.address),
+        _ => None,
+    });
+    assert_eq!(addresses.collect::<BTreeSet<_>>(), *held);
+}
 
 /// A node on the old cluster's data decides nothing, and says why.
 async fn strangers_stay_out(hosts: &mut Hosts) {

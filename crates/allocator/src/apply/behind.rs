@@ -1,6 +1,7 @@
 //! A restored state knows that it is behind (rule 12).
 
 use super::Outcome;
+use crate::space::Space;
 use crate::{PoolId, Response, Revision, SpaceName, State};
 
 impl State {
@@ -35,12 +36,11 @@ impl State {
 
     /// An operator's word that a space, or all of them, hold all that they should.
     pub(super) fn resume(&mut self, space: Option<&SpaceName>) -> Outcome {
-        match space {
-            Some(name) => self.space_mut(name)?.resume(),
-            None => {
-                self.behind = None;
-                self.spaces.values_mut().for_each(crate::space::Space::resume);
-            }
+        if let Some(name) = space {
+            self.space_mut(name)?.resume();
+        } else {
+            self.behind = None;
+            self.spaces.values_mut().for_each(Space::resume);
         }
         Ok(Response::Done)
     }

@@ -479,3 +479,35 @@ pub struct Resume {
     /// A pool.
     pub pool: Option<String>,
 }
+
+/// A line of an export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum ExportLine {
+    /// The first: what follows.
+    Export {
+        /// The form of the lines.
+        version: u64,
+        /// Which state of the cluster; nothing for a host's own.
+        read: Option<Reading>,
+    },
+    /// A space; its reservations, pools and addresses follow.
+    Space(Box<Space>),
+    /// Addresses out of use.
+    Reservation {
+        /// Where.
+        space: String,
+        /// Which.
+        #[serde(flatten)]
+        reservation: Reservation,
+    },
+    /// A pool.
+    Pool(Box<Pool>),
+    /// An address that is claimed or cooling.
+    Address(Box<Address>),
+    /// The last: an export without it was cut.
+    End {
+        /// Lines before it.
+        lines: u64,
+    },
+}

@@ -25,7 +25,8 @@ impl ServerConfig {
     pub fn new(host: HostSettings, member: MemberSettings) -> Result<Self, ConfigError> {
         let host = HostConfig::new(host)?;
         let bootstrap = member.bootstrap.unwrap_or_default() || member.initial_cluster.is_some();
-        let (listen, members) = first_members(&host.name, &member)?;
+        let (listen, list) = (member.listen, member.initial_cluster.as_deref());
+        let (listen, members) = first_members(&host.name, listen, list)?;
         let mut addresses = std::iter::once(&listen).chain(members.iter().map(|m| &m.address));
         let beyond = addresses.find(|address| !is_loopback(address)).cloned();
         if let Some(address) = beyond.clone().filter(|_| !host.insecure) {
@@ -70,7 +71,8 @@ impl FirstMember {
         member: &MemberSettings,
     ) -> Result<Self, ConfigError> {
         let (name, _) = names(name)?;
-        let (_, members) = first_members(&name, member)?;
+        let (listen, list) = (member.listen.clone(), member.initial_cluster.as_deref());
+        let (_, members) = first_members(&name, listen, list)?;
         Ok(Self { name, members, data_dir: data_dir.unwrap_or_else(|| DATA_DIR.into()) })
     }
 
@@ -83,13 +85,14 @@ impl FirstMember {
 /// Where a node listens, and all first members: the node alone, unless there is a list.
 fn first_members(
     name: &NodeName,
-    member: &MemberSettings,
+    listen: Option<String>,
+    list: Option<&str>,
 ) -> Result<(String, Vec<Member>), ConfigError> {
-    let listen = member.listen.clone().unwrap_or_else(|| LISTEN.to_owned());
+    let listen = listen.unwrap_or_else(|| LISTEN.to_owned());
     if !is_address(&listen) {
         return Err(ConfigError::Listen { address: listen });
     }
-    let named = member.initial_cluster.as_deref().map(members).transpose()?;
+    let named = list.map(members).transpose()?;
     let alone = || vec![Member { name: name.clone(), address: listen.clone() }];
     let members = named.unwrap_or_else(alone);
     if !members.iter().any(|member| member.name == *name) {

@@ -13,7 +13,7 @@ use crate::raft::{Answers, LogId, LogPosition, MembershipRecord, StoredMembershi
 
 /// How long the state as of a mark is kept for those who come to hash it. While it is, what changes
 /// takes memory twice.
-const MARK_KEPT: Duration = Duration::from_secs(60);
+const MARK_KEPT: Duration = Duration::from_mins(1);
 
 /// What applying the log has led to.
 #[derive(Debug, Clone, Default)]

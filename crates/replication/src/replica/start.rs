@@ -73,11 +73,7 @@ pub(super) async fn start(
     config.check().map_err(StartError::Config)?;
     let invalid = |error| StartError::Config(ConfigError::Members(error));
     let recover = |reason: String| StartError::Recover { path: config.data_dir.clone(), reason };
-    let origin = {
-        let dir = config.data_dir.clone();
-        let read = blocking::spawn(move || Origin::read(&dir)).await;
-        read.map_err(|error| recover(error.to_string()))?.map_err(StartError::Directory)?
-    };
+    let origin = origin(config.data_dir.clone()).await.map_err(recover)??;
     let cluster = Cluster::begun(&config.cluster, &config.members, origin.as_ref());
     let cluster = cluster.map_err(invalid)?;
     let node = cluster.member(&config.name).map_err(invalid)?;
@@ -141,6 +137,12 @@ pub(super) async fn start(
     let name = config.name;
     let inner = Inner { name, core, proposer, read_indexes, fatal, respondent, attendants, tasks };
     Ok(Replica(Arc::new(inner)))
+}
+
+/// What the data directory began with.
+async fn origin(dir: PathBuf) -> Result<Result<Option<Origin>, StartError>, String> {
+    let read = blocking::spawn(move || Origin::read(&dir)).await;
+    read.map(|read| read.map_err(StartError::Directory)).map_err(|error| error.to_string())
 }
 
 /// What a data directory holds.
