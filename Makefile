@@ -1,6 +1,6 @@
 # Thin by rule: what takes more than a line lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: build demo demo-down test storage fuzz models image plugin sim interleavings robustness swarm-test bench docs fmt help
+.PHONY: build demo demo-down test storage backup fuzz models image plugin sim interleavings robustness swarm-test bench docs fmt help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -25,6 +25,9 @@ test: ready ## everything that must hold before a change lands
 
 storage: ready ## kills and damage, for the record (KILLS=4200 CLUSTER_KILLS=600 DAMAGES=700)
 	@KILLS=$${KILLS:-4200} CLUSTER_KILLS=$${CLUSTER_KILLS:-600} DAMAGES=$${DAMAGES:-700} scripts/storage
+
+backup: ready ## a backup while serving, restored and compared on all nodes (ADDRESSES=1_000_000)
+	@ADDRESSES=$${ADDRESSES:-1_000_000} cargo test --locked -p berth-tests --test backup -- --nocapture many_addresses
 
 fuzz: ready ## search for inputs that break something (FUZZ_SECONDS=60 TARGET=plugin_bodies)
 	@scripts/fuzz $(TARGET)

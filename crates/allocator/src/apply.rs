@@ -115,6 +115,7 @@ impl State {
                 Ok(Response::Done)
             }
             Command::ClearBehind { pool } => self.clear_behind(pool),
+            Command::Resume { space } => self.resume(space.as_ref()),
             Command::Batch(commands) => self.execute_all(client, commands),
         }
     }

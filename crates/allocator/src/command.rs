@@ -101,8 +101,9 @@ pub enum Command {
         /// The host.
         client: ClientName,
     },
-    /// Declares that the state lags behind what was promised to engines (a restored backup):
-    /// nothing new is given from any pool until it was claimed again or cleared.
+    /// Declares that the state lags behind what was promised to engines (a restored backup): nothing
+    /// new is given from any pool until it was claimed again or cleared, and no automatic pool from
+    /// any space until [`Command::Resume`].
     DeclareBehind,
     /// An operator's word that a pool holds all that it should: ends what
     /// [`Command::DeclareBehind`] began, for one pool.
@@ -113,6 +114,12 @@ pub enum Command {
     /// Several commands under one sequence number, in order; each gets an answer of its own. A batch
     /// inside a batch is refused, and cannot be decoded.
     Batch(#[serde(deserialize_with = "single::commands")] Vec<Command>),
+    /// An operator's word that a space, or the whole state, holds all that it should: ends what
+    /// [`Command::DeclareBehind`] began.
+    Resume {
+        /// The space; without one all of them, and those to come.
+        space: Option<SpaceName>,
+    },
 }
 
 impl Command {
@@ -132,6 +139,7 @@ impl Command {
             Self::FreeSuspect(free) => Some(&free.pool.space),
             Self::ClearBehind { pool } => Some(&pool.space),
             Self::Register(_)
+            | Self::Resume { .. }
             | Self::Renew(_)
             | Self::ForgetHost { .. }
             | Self::DeclareBehind

@@ -147,7 +147,10 @@ fn ids_are_of_the_past(state: &State, space: &Space, set: &AddressSet) -> Check 
 fn clients_are_of_the_past(state: &State) -> Check {
     let mut incarnations = state.clients.iter().map(|client| client.incarnation.get());
     let now = state.revision.get();
-    if now <= u64::MAX / 2 && incarnations.all(|incarnation| incarnation <= now) {
+    let restored = state.spaces.values().filter_map(|space| space.behind).chain(state.behind);
+    let restored = restored.map(crate::Revision::get).all(|revision| revision <= now);
+    if now <= State::REVISION_MAX && restored && incarnations.all(|incarnation| incarnation <= now)
+    {
         return Ok(());
     }
     let invariant = "A8 ids of the past";

@@ -20,6 +20,8 @@ pub struct SpaceView {
     pub name: SpaceName,
     /// Its settings.
     pub settings: SpaceSettings,
+    /// It was restored, and gives no automatic pools yet.
+    pub behind: bool,
     /// How many pools it has.
     pub pools: u64,
     /// How many addresses are claimed in it.
@@ -172,6 +174,7 @@ impl State {
         SpaceView {
             name: space.name.clone(),
             settings: space.settings.clone(),
+            behind: space.behind.is_some(),
             pools: space.pool_count() as u64,
             addresses: space.sets.values().map(|set| set.claims.len()).sum(),
             reservations: space.reservations.values().cloned().collect(),

@@ -120,8 +120,8 @@ pub enum Rejection {
     },
     /// The state was restored, and may not know all that was given from the pool.
     #[error(
-        "pool {pool} was restored and not claimed since: clear it when you know that no address \
-         was given after the backup"
+        "pool {pool} was restored, or is new since, and gives nothing new yet: begin its engine anew, \
+         or say by `berth cluster resume` that every engine has"
     )]
     PoolBehind {
         /// The pool.
@@ -200,6 +200,15 @@ pub enum Rejection {
     Misplaced {
         /// The command.
         what: String,
+    },
+    /// The state was restored, and may not know all pools that were given from the space.
+    #[error(
+        "space {space} was restored, and gives no automatic pools: say so by `berth cluster resume` \
+         when every engine has begun anew since"
+    )]
+    SpaceBehind {
+        /// The space.
+        space: SpaceName,
     },
 }
 
@@ -321,7 +330,7 @@ impl Rejection {
             Self::NoAvailableAddresses { .. } => "BERTH-0015",
             Self::ObservationNeeded { .. } => "BERTH-0016",
             Self::PoolSuspect { .. } => "BERTH-0017",
-            Self::PoolBehind { .. } => "BERTH-0018",
+            Self::PoolBehind { .. } | Self::SpaceBehind { .. } => "BERTH-0018",
             Self::UnknownClient { .. } => "BERTH-0019",
             Self::IdentityTaken { .. } => "BERTH-0020",
             Self::IncarnationOver { .. } => "BERTH-0021",

@@ -3,8 +3,9 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::string::ToString;
 use alloc::vec::Vec;
-use berth_codec::{Kind, Record};
+use berth_codec::{DecodeError, Kind, Record, decode_body};
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,23 @@ use crate::{Family, Prefix, Revision, SessionId, State, Timestamp};
 /// A [`State`] in the form in which it is written and sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
+    revision: Revision,
+    now: Timestamp,
+    clients: Vec<Client>,
+    spaces: Vec<SpacePart>,
+    behind: Behind,
+}
+
+/// What of the state was restored, and when; by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Behind {
+    state: Option<Revision>,
+    spaces: BTreeMap<SpaceName, Revision>,
+}
+
+/// As version 1 had it, which could not be behind but in pools.
+#[derive(Deserialize)]
+struct First {
     revision: Revision,
     now: Timestamp,
     clients: Vec<Client>,
@@ -52,11 +70,19 @@ struct SetPart {
 
 impl Record for Snapshot {
     const KIND: Kind = Kind::State;
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
     /// 3 GiB: [`STATE_BYTES_MAX`](crate::limits::STATE_BYTES_MAX), and 1 GiB for what other limits
     /// hold small: sessions (400 MB where all hosts have one in all spaces), clients, settings
     /// (10 MB together), and the answers that clients have not heard.
     const LIMIT: usize = 3 << 30;
+
+    fn upgrade(version: u8, body: &[u8]) -> Result<Self, DecodeError> {
+        if version != 1 {
+            return Err(DecodeError::UnknownVersion { kind: Self::KIND, found: version });
+        }
+        let First { revision, now, clients, spaces } = decode_body(Self::KIND, body)?;
+        Ok(Self { revision, now, clients, spaces, behind: Behind::default() })
+    }
 }
 
 /// A snapshot that is no state.
@@ -81,6 +107,14 @@ impl State {
             now: self.now,
             clients: self.clients.clone(),
             spaces: self.spaces.values().map(SpacePart::of).collect(),
+            behind: Behind {
+                state: self.behind,
+                spaces: self
+                    .spaces
+                    .iter()
+                    .filter_map(|(name, space)| Some((name.clone(), space.behind?)))
+                    .collect(),
+            },
         }
     }
 
@@ -91,17 +125,23 @@ impl State {
 
     /// The state that a snapshot holds.
     pub fn restore(snapshot: Snapshot) -> Result<Self, RestoreError> {
-        let Snapshot { revision, now, clients, spaces } = snapshot;
-        let mut state = Self { revision, now, clients, ..Self::default() };
+        let Snapshot { revision, now, clients, spaces, behind } = snapshot;
+        let mut state = Self { revision, now, clients, behind: behind.state, ..Self::default() };
         for (client, number) in state.clients.iter().zip(0..) {
             let twice = state.client_numbers.insert(client.name.clone(), ClientNumber(number));
             once("a client", twice.is_none())?;
         }
         for part in spaces {
-            let space = part.restore()?;
+            let mut space = part.restore()?;
+            space.behind = behind.spaces.get(&space.name).copied();
             state.bytes += space.bytes;
             let twice = state.spaces.insert(space.name.clone(), space);
             once("a space", twice.is_none())?;
+        }
+        if let Some(unknown) = behind.spaces.keys().find(|name| !state.spaces.contains_key(*name)) {
+            let (space, what) = (unknown.to_string(), "a space that is not there".to_string());
+            let invariant = "a space is behind";
+            return Err(RestoreError::Violation(Violation { invariant, space, what }));
         }
         state.check().map_err(RestoreError::Violation)?;
         Ok(state)

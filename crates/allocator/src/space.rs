@@ -17,7 +17,7 @@ use crate::pool::{Holding, Pool};
 use crate::range_set::RangeSet;
 use crate::session::Session;
 use crate::settings::{Reservation, Sharing, SpaceSettings};
-use crate::{Family, PoolId, Prefix, SessionId};
+use crate::{Family, PoolId, Prefix, Revision, SessionId};
 
 /// An address space.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub(crate) struct Space {
     pub(crate) latest: BTreeMap<Claimant, SessionId>,
     /// Pools of a shared space that are asked for by name.
     pub(crate) named: BTreeMap<(PoolName, Family), Prefix>,
+    /// It was restored at this revision, and may lack pools that were given from it: it gives no
+    /// automatic ones, and new ones give nothing.
+    pub(crate) behind: Option<Revision>,
     /// Numbers of all addresses in pools: derived from `sets`.
     pub(crate) covered: BTreeMap<Family, RangeSet>,
     /// What `sets` and `reservations` take in a snapshot, at most: derived from them.
@@ -52,6 +55,7 @@ impl Space {
             sessions: BTreeMap::new(),
             latest: BTreeMap::new(),
             named: BTreeMap::new(),
+            behind: None,
             covered: [Family::V4, Family::V6].map(|family| (family, RangeSet::default())).into(),
             bytes: 0,
         }
@@ -91,6 +95,13 @@ impl Space {
             prefix,
             sub_pool: pool.sub_pool,
         }
+    }
+
+    /// It holds all that it should.
+    pub(crate) fn resume(&mut self) {
+        self.behind = None;
+        let pools = self.sets.values_mut().flat_map(|set| set.pools.values_mut());
+        pools.for_each(|pool| pool.behind = false);
     }
 
     /// How many pools there are.

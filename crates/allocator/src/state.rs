@@ -23,6 +23,8 @@ pub struct State {
     /// By number; never removed, since claims name them.
     pub(crate) clients: Vec<Client>,
     pub(crate) client_numbers: BTreeMap<ClientName, ClientNumber>,
+    /// It was restored at this revision, and may lack what was given after the backup.
+    pub(crate) behind: Option<Revision>,
     /// What all spaces take in a snapshot, at most: derived from them.
     pub(crate) bytes: u64,
 }
@@ -31,6 +33,9 @@ pub struct State {
 const KNOWN_SPACES_SHOWN: usize = 20;
 
 impl State {
+    /// The last revision: half of what the numbers hold, so that nothing ever overflows.
+    pub const REVISION_MAX: u64 = u64::MAX / 2;
+
     /// Without spaces, at revision zero.
     pub fn new() -> Self {
         Self::default()
@@ -39,6 +44,11 @@ impl State {
     /// How many commands were executed.
     pub const fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// Whether it was restored, and nobody has said yet that it holds all that it should.
+    pub const fn is_behind(&self) -> bool {
+        self.behind.is_some()
     }
 
     /// The cluster's time as of the last batch.

@@ -10,10 +10,14 @@
 //! nothing else. The format is positional: a field added to a struct, or a variant that is not
 //! added at the end of its enum, needs a new [`Record::VERSION`] and a [`Record::upgrade`].
 
+mod check;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod record;
 
+pub use check::RecordCheck;
 pub use error::{DecodeError, EncodeError};
-pub use record::{Kind, Record, decode, decode_body, encode, fingerprint};
+pub use record::{
+    Kind, Measured, Record, decode, decode_body, encode, fingerprint, measure, write,
+};

@@ -1,7 +1,9 @@
 //! Records: how a value becomes bytes, and how bytes are refused.
 
+use std::io::{self, BufWriter, Write};
+
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
-use bincode::enc::write::Writer;
+use bincode::enc::write::Writer as Encoder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::Xxh3;
@@ -10,11 +12,14 @@ use crate::{DecodeError, EncodeError};
 
 /// No record of any kind is longer: 3 GiB. Decoding counts each integer at its longest.
 const LENGTH_MAX: usize = 3 << 30;
-const HEADER: usize = 2;
-const CHECKSUM: usize = 4;
+pub(crate) const HEADER: usize = 2;
+pub(crate) const CHECKSUM: usize = 4;
 
 const FORMAT: Configuration<LittleEndian, Varint, Limit<LENGTH_MAX>> =
     bincode::config::standard().with_limit::<LENGTH_MAX>();
+
+/// Bytes that are written at a time.
+const PIECE: usize = 64 << 10;
 
 /// Bytes of a short body: 1 MiB.
 const SHORT_MAX: usize = 1 << 20;
@@ -50,6 +55,10 @@ pub enum Kind {
     LedgerEntry = 9,
     /// What a front-end keeps across its own restarts.
     FrontEnd = 10,
+    /// What a backup holds.
+    Backup = 14,
+    /// From which backup a data directory was made.
+    Origin = 15,
 }
 
 impl core::fmt::Display for Kind {
@@ -65,6 +74,8 @@ impl core::fmt::Display for Kind {
             Self::DataDirectory => "data directory",
             Self::LedgerEntry => "ledger entry",
             Self::FrontEnd => "front-end",
+            Self::Backup => "backup",
+            Self::Origin => "origin",
         })
     }
 }
@@ -96,6 +107,64 @@ pub fn encode<R: Record>(value: &R) -> Result<Vec<u8>, EncodeError> {
         return Err(EncodeError::TooLong { kind, length, limit });
     }
     Ok(bytes)
+}
+
+/// What a value takes as a record, and its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// Bytes of the whole record.
+    pub length: usize,
+    /// As [`fingerprint`] gives it.
+    pub fingerprint: u64,
+}
+
+/// What [`write()`] would write, without writing it.
+pub fn measure<R: Record>(value: &R) -> Result<Measured, EncodeError> {
+    let mut hashing = Hashing { hash: Xxh3::new(), bytes: 0 };
+    encode_body(value, &mut hashing)?;
+    let (kind, length, limit) = (R::KIND, HEADER + hashing.bytes + CHECKSUM, R::LIMIT);
+    if length > limit {
+        return Err(EncodeError::TooLong { kind, length, limit });
+    }
+    Ok(Measured { length, fingerprint: hashing.hash.digest() })
+}
+
+/// Writes `value` as the record that [`encode`] gives, piece by piece: it is never in memory as a
+/// whole. A record that is longer than its limit is noticed at its end: [`measure`] it before.
+pub fn write<R: Record>(value: &R, to: &mut impl Write) -> Result<(), EncodeError> {
+    let failed = |error: io::Error| {
+        let source = bincode::error::EncodeError::Io { inner: error, index: 0 };
+        EncodeError::Format { kind: R::KIND, source }
+    };
+    let mut summing = BufWriter::with_capacity(PIECE, Summing { to, checksum: 0, bytes: 0 });
+    summing.write_all(&[R::KIND as u8, R::VERSION]).map_err(failed)?;
+    bincode::serde::encode_into_std_write(value, &mut summing, FORMAT)
+        .map_err(|source| EncodeError::Format { kind: R::KIND, source })?;
+    let Summing { to, checksum, bytes } =
+        summing.into_inner().map_err(|error| failed(error.into_error()))?;
+    to.write_all(&checksum.to_le_bytes()).map_err(failed)?;
+    let (kind, length, limit) = (R::KIND, bytes + CHECKSUM, R::LIMIT);
+    if length > limit { Err(EncodeError::TooLong { kind, length, limit }) } else { Ok(()) }
+}
+
+/// Passes on, and sums up what it passed on.
+struct Summing<'a, W> {
+    to: &'a mut W,
+    checksum: u32,
+    bytes: usize,
+}
+
+impl<W: Write> Write for Summing<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.to.write_all(bytes)?;
+        self.checksum = crc32c::crc32c_append(self.checksum, bytes);
+        self.bytes += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 /// Decodes a record, which must fill `bytes` exactly.
@@ -141,15 +210,27 @@ pub fn decode_body<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, De
 /// A 64-bit hash (XXH3) of the value's encoding: equal values, equal hashes, on every machine.
 /// It guards against divergence and damage, not against an attacker.
 pub fn fingerprint<R: Record>(value: &R) -> Result<u64, EncodeError> {
-    struct Hashing(Xxh3);
-    impl Writer for Hashing {
-        fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
-            self.0.update(bytes);
-            Ok(())
-        }
+    let mut hashing = Hashing { hash: Xxh3::new(), bytes: 0 };
+    encode_body(value, &mut hashing)?;
+    Ok(hashing.hash.digest())
+}
+
+/// Hashes what is encoded, and counts it.
+struct Hashing {
+    hash: Xxh3,
+    bytes: usize,
+}
+
+impl Encoder for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.hash.update(bytes);
+        self.bytes += bytes.len();
+        Ok(())
     }
-    let mut hashing = Hashing(Xxh3::new());
-    bincode::serde::encode_into_writer(value, &mut hashing, FORMAT)
+}
+
+fn encode_body<R: Record>(value: &R, to: &mut Hashing) -> Result<(), EncodeError> {
+    bincode::serde::encode_into_writer(value, to, FORMAT)
         .map_err(|source| EncodeError::Format { kind: R::KIND, source })?;
-    Ok(hashing.0.digest())
+    Ok(())
 }

@@ -1,6 +1,8 @@
 //! What a record looks like, and that bytes which are none are refused by name.
 
-use berth_codec::{DecodeError, EncodeError, Kind, Record, decode, decode_body, encode};
+use berth_codec::{
+    DecodeError, EncodeError, Kind, Record, RecordCheck, decode, decode_body, encode,
+};
 use serde::{Deserialize, Serialize};
 
 /// A record in its second version; the first had no number.
@@ -157,4 +159,51 @@ fn equal_values_have_equal_fingerprints_everywhere() {
     assert_ne!(of("hi"), of("ho"));
     // Held fixed: snapshots carry it from one machine and version to the next.
     assert_eq!(of("hi"), 13_126_086_370_724_635_161);
+}
+
+#[test]
+fn what_is_written_piece_by_piece_is_the_same_record() {
+    for count in [0, 1, 70_000] {
+        let value = First(vec![u128::MAX; count]);
+        let bytes = encode(&value).unwrap();
+        let mut written = Vec::new();
+        berth_codec::write(&value, &mut written).unwrap();
+        assert_eq!(written, bytes);
+        let measured = berth_codec::measure(&value).unwrap();
+        let fingerprint = berth_codec::fingerprint(&value).unwrap();
+        assert_eq!((measured.length, measured.fingerprint), (bytes.len(), fingerprint));
+    }
+    let longer = note(&"t".repeat(Note::LIMIT));
+    assert!(matches!(berth_codec::measure(&longer), Err(EncodeError::TooLong { .. })));
+    let refused = berth_codec::write(&longer, &mut Vec::new());
+    assert!(matches!(refused, Err(EncodeError::TooLong { .. })));
+}
+
+fn check(bytes: &[u8], piece: usize) -> Result<(), DecodeError> {
+    let mut check = RecordCheck::<Note>::new(bytes.len() as u64)?;
+    bytes.chunks(piece).try_for_each(|piece| check.feed(piece))?;
+    assert_eq!(check.missing(), 0);
+    check.finish()
+}
+
+#[test]
+fn a_record_is_checked_as_it_comes() {
+    let bytes = encode(&note("hello")).unwrap();
+    for piece in 1..=bytes.len() {
+        check(&bytes, piece).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            check(&flipped, piece).unwrap_err();
+        }
+    }
+    let newer = check(&sealed(4, 3, &[2, b'h', b'i']), 1);
+    assert!(matches!(newer, Err(DecodeError::Newer { found: 3, known: 2, .. })), "{newer:?}");
+    let other = check(&sealed(1, 1, &[0]), 1);
+    assert!(matches!(other, Err(DecodeError::WrongKind { found: 1, .. })), "{other:?}");
+    assert!(matches!(RecordCheck::<Note>::new(5), Err(DecodeError::Truncated { .. })));
+    assert!(matches!(RecordCheck::<Note>::new(33), Err(DecodeError::TooLong { .. })));
+    let mut cut = RecordCheck::<Note>::new(bytes.len() as u64).unwrap();
+    cut.feed(&bytes[..bytes.len() - 1]).unwrap();
+    assert!(matches!(cut.finish(), Err(DecodeError::Truncated { .. })));
 }

@@ -5,13 +5,17 @@
 //! is a copy of the state, so that no large answer holds up the allocator.
 
 mod addresses;
+mod backup;
 mod cluster;
+mod export;
 mod health;
 mod hosts;
+mod pieces;
 mod pools;
 mod problem;
 mod query;
 mod reservations;
+mod resume;
 mod server;
 mod socket;
 mod spaces;
@@ -20,6 +24,7 @@ mod status;
 mod suspects;
 mod through;
 pub mod types;
+mod verify;
 pub(crate) mod views;
 
 use std::sync::Arc;
@@ -36,6 +41,7 @@ use berth_allocator::SpaceName;
 use berth_replication::{Ledger, NodeName};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
+use tokio::sync::Semaphore;
 
 pub use cluster::Cluster;
 pub use problem::Problem;
@@ -51,6 +57,8 @@ use crate::sender::Sender;
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How long a request may take in all: reading it, waiting for the cluster, making the answer.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
+/// Backups and exports made at a time.
+const COPIES_MAX: usize = 1;
 /// Bytes of a request's body.
 const BODY_BYTES_MAX: usize = 256 << 10;
 /// Bytes of an answer to this process itself.
@@ -69,6 +77,8 @@ struct Inner {
     cluster: Cluster,
     driver: Arc<Driver>,
     respondent: Arc<Respondent>,
+    /// Places for requests that hold a copy of the state for long.
+    copies: Arc<Semaphore>,
 }
 
 impl Api {
@@ -82,8 +92,18 @@ impl Api {
         cluster: Cluster,
         (driver, respondent): (Arc<Driver>, Arc<Respondent>),
     ) -> Self {
-        let inner =
-            Inner { name, local_space, global_space, local, ledger, cluster, driver, respondent };
+        let copies = Arc::new(Semaphore::new(COPIES_MAX));
+        let inner = Inner {
+            name,
+            local_space,
+            global_space,
+            local,
+            ledger,
+            cluster,
+            driver,
+            respondent,
+            copies,
+        };
         Self(Arc::new(inner))
     }
 
@@ -129,6 +149,10 @@ impl Api {
             .route("/v1/addresses", get(addresses::list))
             .route("/v1/hosts", get(hosts::list))
             .route("/v1/suspects/free", post(suspects::free))
+            .route("/v1/export", get(export::lines))
+            .route("/v1/backup", get(backup::download))
+            .route("/v1/verify", post(verify::all))
+            .route("/v1/resume", post(resume::resume))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .layer(middleware::from_fn_with_state(self.clone(), through::servers))

@@ -6,8 +6,10 @@
 mod address;
 mod agent;
 mod client;
+mod cluster;
 mod completions;
 mod doctor;
+mod export;
 mod failure;
 mod free;
 mod output;
@@ -92,6 +94,11 @@ enum Command {
     /// Look at addresses, and release what is left of them
     #[command(subcommand)]
     Address(address::Command),
+    /// Back the cluster up, restore it, compare its nodes
+    #[command(subcommand)]
+    Cluster(cluster::Command),
+    /// Print spaces, reservations, pools and addresses as JSON Lines
+    Export(export::Arguments),
     /// Explain who holds an address or a pool, since when, and what to do
     Why(why::Arguments),
     /// Find leaks, and addresses that are used and not held; free what is lost
@@ -146,6 +153,8 @@ fn start(Cli { common, command }: Cli) -> Result<(), Failure> {
         Command::Space(command) => ask(common, |api| space::run(command, api)),
         Command::Pool(command) => ask(common, |api| pool::run(command, api)),
         Command::Address(command) => ask(common, |api| address::run(command, api)),
+        Command::Cluster(command) => cluster::run(command, common),
+        Command::Export(arguments) => ask(common, |api| export::run(arguments, api)),
         Command::Why(arguments) => ask(common, |api| why::run(arguments, api)),
         Command::Doctor(arguments) => ask(common, |api| doctor::run(arguments, api)),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -12,7 +12,7 @@ mod settings;
 pub use agent::AgentConfig;
 pub use error::ConfigError;
 pub use host::HostConfig;
-pub use server::ServerConfig;
+pub use server::{FirstMember, ServerConfig};
 pub use settings::{AgentSettings, HostSettings, LogFormat, LogLevel, MemberSettings, Settings};
 
 /// The configuration file that is read if it exists and no other is named.

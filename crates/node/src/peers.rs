@@ -9,7 +9,9 @@ use std::net::IpAddr;
 
 use berth_allocator::{Prefix, SpaceName};
 use berth_codec::{Kind, Record};
-use berth_replication::{AskError, Consistency, Deadline, ReadError, Servers};
+use berth_replication::{
+    AskError, Consistency, Deadline, LogIndex, NodeId, ReadError, Replica, Servers,
+};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,8 @@ use serde::{Deserialize, Serialize};
 pub use hosts::{OfHost, all_told, held_by_hosts};
 pub use respondent::Respondent;
 
+use crate::api::Problem;
+use crate::api::types::Fingerprint;
 use crate::looks::{AnyLook, Look, Seen};
 
 /// What is asked.
@@ -131,6 +135,25 @@ pub async fn api(
         Answer::Api(answer) => Ok(answer),
         _ => Err(AskError::Refused(STRANGE.to_owned())),
     }
+}
+
+/// Asks a node's API for the fingerprint of its state at a mark in the log.
+pub(crate) async fn fingerprint(
+    replica: &Replica,
+    node: NodeId,
+    mark: LogIndex,
+    deadline: Deadline,
+) -> Result<Fingerprint, String> {
+    let target = format!("/v1/fingerprint?mark={mark}");
+    let question = encode(&Question::Api { method: "GET".into(), target, body: Vec::new() })?;
+    let told = replica.ask(node, question, deadline).await.map_err(|error| error.to_string())?;
+    let Answer::Api(answer) = decode(&told)? else { return Err(STRANGE.to_owned()) };
+    let strange = |error: serde_json::Error| error.to_string();
+    if answer.status == 200 {
+        return serde_json::from_slice(&answer.body).map_err(strange);
+    }
+    let problem: Problem = serde_json::from_slice(&answer.body).map_err(strange)?;
+    Err(problem.detail)
 }
 
 /// Addresses that a host holds, or why it did not tell.

@@ -17,7 +17,7 @@ use crate::sender::{Sender, Target};
 use crate::spaces;
 
 /// All clusters' name; their members' names tell them apart.
-const CLUSTER: &str = "berth";
+pub(crate) const CLUSTER: &str = "berth";
 /// How long the stores may take to close.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::{Request, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
@@ -21,18 +22,26 @@ pub(crate) enum ExchangeError {
     BrokeOff(Box<dyn Error + Send + Sync>),
 }
 
+/// Sends a request on a connection of its own; gives the answer, whose body is still to come.
+pub(crate) async fn open(
+    socket: &Path,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, ExchangeError> {
+    let stream = UnixStream::connect(socket).await.map_err(ExchangeError::Connect)?;
+    let handshake = http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(ExchangeError::Lost)?;
+    // It ends with the answer; an error shows there.
+    tokio::spawn(connection);
+    sender.send_request(request).await.map_err(ExchangeError::Lost)
+}
+
 /// Sends a request on a connection of its own; gives the status and the body of the answer.
 pub(crate) async fn exchange(
     socket: &Path,
     request: Request<Full<Bytes>>,
     answer_bytes_max: usize,
 ) -> Result<(StatusCode, Bytes), ExchangeError> {
-    let stream = UnixStream::connect(socket).await.map_err(ExchangeError::Connect)?;
-    let handshake = http1::handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.map_err(ExchangeError::Lost)?;
-    // It ends with the answer; an error shows there.
-    tokio::spawn(connection);
-    let answer = sender.send_request(request).await.map_err(ExchangeError::Lost)?;
+    let answer = open(socket, request).await?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), answer_bytes_max).collect().await;
     Ok((status, body.map_err(ExchangeError::BrokeOff)?.to_bytes()))

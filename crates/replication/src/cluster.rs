@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
+use crate::backup::Origin;
 use crate::raft::PeerNode;
 use crate::{ClusterId, NodeId, NodeName};
 
@@ -74,8 +75,18 @@ impl Cluster {
     /// Members of a new cluster.
     const MEMBERS_MAX: usize = 15;
 
-    /// Checks the list and numbers its members.
+    /// Checks the list and numbers its members, of a cluster that began with nothing.
+    #[cfg(test)]
     pub(crate) fn new(name: &str, members: &[Member]) -> Result<Self, ClusterError> {
+        Self::begun(name, members, None)
+    }
+
+    /// Checks the list and numbers its members, of a cluster that began with a backup, or with nothing.
+    pub(crate) fn begun(
+        name: &str,
+        members: &[Member],
+        origin: Option<&Origin>,
+    ) -> Result<Self, ClusterError> {
         let (count, max) = (members.len(), Self::MEMBERS_MAX);
         if count == 0 {
             return Err(ClusterError::Empty);
@@ -93,7 +104,7 @@ impl Cluster {
                 return Err(ClusterError::SameName { name: member.name.as_str().to_owned() });
             }
         }
-        let id = cluster_id(name, by_name.keys());
+        let id = cluster_id(name, by_name.keys(), origin);
         let node = |(name, address): (&str, &String)| PeerNode {
             name: name.to_owned(),
             address: address.clone(),
@@ -129,8 +140,12 @@ pub(crate) fn check_address(address: &str) -> Result<(), ClusterError> {
     }
 }
 
-/// A hash of the cluster's name and its members' names.
-fn cluster_id<'a>(name: &str, members: impl Iterator<Item = &'a &'a str>) -> ClusterId {
+/// A hash of the cluster's name, its members' names, and what it began with.
+fn cluster_id<'a>(
+    name: &str,
+    members: impl Iterator<Item = &'a &'a str>,
+    origin: Option<&Origin>,
+) -> ClusterId {
     let mut hash = Sha256::new();
     let mut add = |text: &str| {
         hash.update((text.len() as u64).to_le_bytes());
@@ -139,6 +154,9 @@ fn cluster_id<'a>(name: &str, members: impl Iterator<Item = &'a &'a str>) -> Clu
     add("berth cluster");
     add(name);
     members.for_each(|name| add(name));
+    if let Some(origin) = origin {
+        hash.update(origin.digest());
+    }
     let digest: [u8; 32] = hash.finalize().into();
     ClusterId::new(*digest.first_chunk().expect("a digest is longer than an id"))
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -145,6 +146,43 @@ impl DataDirectory {
                 expected: describe(wanted),
             });
         }
+        Ok(Self { path: path.to_owned(), owner: Mutex::new(owner), _lock: lock })
+    }
+
+    /// Whether nothing is in a directory, or it does not exist.
+    pub(crate) fn is_unused(path: &Path) -> Result<bool, DirectoryError> {
+        match ensure_empty(path) {
+            Ok(()) => Ok(!path.join(RECORD_FILE).exists()),
+            Err(DirectoryError::NotBerths { .. }) => Ok(false),
+            Err(DirectoryError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes an unused directory a node's, with what `fill` puts there first: as long as that is not
+    /// done, the directory is nobody's, and refused.
+    pub(crate) fn make<E: From<DirectoryError>>(
+        path: &Path,
+        cluster: ClusterId,
+        node: NodeId,
+        name: &NodeName,
+        fill: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Self, E> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|source| io_error("create", path, source))?;
+        let lock = lock(path)?;
+        ensure_empty(path)?;
+        fill()?;
+        Witness::make(path)
+            .map_err(|source| io_error("write", &path.join(WITNESS_FILE), source))?;
+        let (node, name, instance) = (node.get(), name.as_str().to_owned(), random()?);
+        let owner = Owner { cluster, node, name, instance, peers: BTreeMap::new() };
+        write(path, &owner)?;
         Ok(Self { path: path.to_owned(), owner: Mutex::new(owner), _lock: lock })
     }
 

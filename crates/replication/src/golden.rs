@@ -155,6 +155,7 @@ fn of_agents() -> String {
 
 #[test]
 fn encodings_are_what_they_were() {
-    let now = [on_disk(), greetings(), asked(), answered(), of_agents()].concat();
+    let now = [on_disk(), greetings(), asked(), answered(), of_agents()];
+    let now = [now.concat(), crate::backup::golden()].concat();
     assert_eq!(now, GOLDEN, "now:\n{now}");
 }

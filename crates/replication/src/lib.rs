@@ -17,6 +17,7 @@
 extern crate shuttle_tokio as tokio;
 
 mod attendants;
+mod backup;
 mod blocking;
 mod clock;
 mod cluster;
@@ -51,6 +52,10 @@ mod transport;
 mod types;
 
 pub use attendants::Attendant;
+pub use backup::{
+    Backup, BackupCheck, BackupError, BackupFile, BackupInfo, RestorationId, Restore, RestoreError,
+    Restored, restore,
+};
 pub use clock::{Clock, SystemClock};
 pub use cluster::{ClusterError, Member};
 pub use config::{Config, ConfigError, Tuning};
@@ -62,7 +67,7 @@ pub use proposer::{NotExecuted, ProposeError, Proposed};
 pub use random::fill_random;
 pub use reads::{Consistency, Read, ReadError};
 pub use replica::{
-    AskError, Fingerprint, MemberStatus, Replica, Respond, Role, StartError, Status,
+    AskError, Fingerprint, MemberStatus, NotMarked, Replica, Respond, Role, StartError, Status,
 };
 pub use rocks::{CommittedEntry, EntryError, StoreError, committed_entries};
 pub use secret::{Secret, SecretError};

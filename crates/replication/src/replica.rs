@@ -1,5 +1,6 @@
 //! One node of the cluster.
 
+mod compare;
 mod core;
 mod question;
 mod service;
@@ -14,6 +15,7 @@ use openraft::async_runtime::WatchReceiver;
 use tokio::task::JoinSet;
 
 pub(crate) use self::core::{Core, Executed, Hindrance, unexpected};
+pub use compare::NotMarked;
 pub(crate) use question::RespondentSlot;
 pub use question::{AskError, Respond};
 pub use start::StartError;
@@ -26,8 +28,8 @@ use crate::interleavings::JoinSetExt as _;
 use crate::proposer::Proposer;
 use crate::reads::ReadIndexes;
 use crate::{
-    Clock, ClusterId, Config, Consistency, Deadline, Fatal, LogIndex, NodeId, PeerListener,
-    ProposeError, Proposed, Read, ReadError,
+    Backup, Clock, ClusterId, Config, Consistency, Deadline, Fatal, LogIndex, NodeId, NodeName,
+    PeerListener, ProposeError, Proposed, Read, ReadError,
 };
 
 /// How long a leader that stops waits for another one to take over.
@@ -39,6 +41,7 @@ const HANDOVER_MAX: Duration = Duration::from_secs(2);
 pub struct Replica(Arc<Inner>);
 
 struct Inner {
+    name: NodeName,
     core: Core,
     proposer: Proposer,
     read_indexes: ReadIndexes,
@@ -136,6 +139,17 @@ impl Replica {
             value: state.fingerprint(),
         });
         hashing.await.expect("hashing a state does not panic")
+    }
+
+    /// The state as of now, to be written to a file: all that was answered before is in it.
+    pub async fn backup(&self, deadline: Deadline) -> Result<Backup, ReadError> {
+        let index = self.0.read_indexes.get(deadline).await?;
+        if !self.0.core.applied().reaches(index, deadline).await {
+            return Err(ReadError::Behind { index: LogIndex::new(index) });
+        }
+        let (core, identity) = (&self.0.core, self.0.core.links().identity());
+        let maker = (identity.cluster, &self.0.name);
+        Ok(Backup::new(maker, core.now(), core.applied().copy()))
     }
 
     pub(crate) fn attendants_here(&self) -> &Attendants {

@@ -44,6 +44,10 @@ impl State {
                 }
                 let prefix = match named {
                     Some(prefix) => *prefix,
+                    // Any prefix may be one that was given after the backup.
+                    None if space.behind.is_some() => {
+                        return Err(Rejection::SpaceBehind { space: space.name.clone() });
+                    }
                     None => self.choose_pool(space, *family, *length, exclude)?,
                 };
                 let shared = space.settings.sharing == Sharing::Shared;
@@ -180,17 +184,20 @@ fn claim_known(
     let claimant = space.claimant(claiming.client);
     let sharing = space.settings.sharing;
     let shared = sharing == Sharing::Shared;
+    let restored = space.behind;
     let set = space.sets.get_mut(&prefix).expect("the pool was found in it");
     let pool = set.pools.get_mut(&sub_pool).expect("it was found");
     let own = pool.holders.iter_mut().find(|h| !shared || claimant == Some(h.client));
     if let Some(own) = own {
+        // One claimant replays all that it holds; of many, each only its own part. And of two networks
+        // that want one prefix, which the backup did not know, either may have made the pool first.
+        let known = restored.is_none_or(|restored| own.claim.get() <= restored.get());
+        pool.behind &= shared || !known;
         own.client = claiming.client;
         own.epoch = claiming.request.session;
         own.claim = claiming.claim;
         own.suspect = None;
         own.gateway_due = sharing == Sharing::Exclusive || pool.gateway.is_some();
-        // One claimant replays all that it holds; of many, each only its own part.
-        pool.behind &= shared;
     } else {
         let at = pool.holders.partition_point(|h| h.client < claiming.client);
         space.bytes += HOLDING;
@@ -212,6 +219,7 @@ fn create(
     if let Some(name) = &name {
         space.named.insert((name.clone(), prefix.family()), prefix);
     }
+    let behind = space.behind.is_some();
     let set: &mut AddressSet = space.sets.get_mut(&prefix).expect("it was made just now");
     let number = PoolNumber(set.next_pool);
     set.next_pool += 1;
@@ -223,7 +231,7 @@ fn create(
         name,
         labels: claiming.request.labels.clone(),
         since: claiming.now,
-        behind: false,
+        behind,
     };
     space.bytes += pool.bytes();
     set.pools.insert(sub_pool, pool);

@@ -16,7 +16,9 @@ impl State {
         if self.spaces.len() >= SPACES_MAX {
             return Err(Rejection::Limit(Limit::Spaces));
         }
-        self.spaces.insert(name.clone(), Space::new(name.clone(), settings.clone()));
+        // One of this name may have been made after the backup.
+        let space = Space { behind: self.behind, ..Space::new(name.clone(), settings.clone()) };
+        self.spaces.insert(name.clone(), space);
         Ok(Response::Done)
     }
 

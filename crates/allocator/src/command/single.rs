@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
 use crate::names::{ClientName, SpaceName};
 use crate::{PoolId, SpaceSettings};
 
-/// The variants of [`Command`] before its last one, in the same order.
+/// The variants of [`Command`], in the same order.
 #[derive(Deserialize)]
 #[serde(remote = "Command")]
 enum Single {
@@ -32,10 +33,16 @@ enum Single {
     ForgetHost { client: ClientName },
     DeclareBehind,
     ClearBehind { pool: PoolId },
+    Batch(#[serde(deserialize_with = "nested")] Vec<Command>),
+    Resume { space: Option<SpaceName> },
 }
 
 #[derive(Deserialize)]
 struct Element(#[serde(with = "Single")] Command);
+
+fn nested<'de, D: Deserializer<'de>>(_: D) -> Result<Vec<Command>, D::Error> {
+    Err(D::Error::custom("a batch inside a batch"))
+}
 
 pub(super) fn commands<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Command>, D::Error> {
     let elements = Vec::<Element>::deserialize(from)?;

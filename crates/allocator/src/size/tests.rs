@@ -72,7 +72,7 @@ impl World {
 
     /// Bytes of a snapshot whose client heard all but the shortest answer.
     fn encoded(&mut self) -> u64 {
-        self.send(Command::DeclareBehind).unwrap();
+        self.send(Command::Resume { space: None }).unwrap();
         berth_codec::encode(&self.state.snapshot()).unwrap().len() as u64
     }
 }

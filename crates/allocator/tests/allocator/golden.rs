@@ -67,6 +67,7 @@ fn every_command() -> Vec<Command> {
         }),
         Command::ForgetHost { client: name("host") },
         Command::Batch(vec![Command::DeclareBehind, Command::DeleteSpace { name: space("s") }]),
+        Command::Resume { space: Some(space("x")) },
     ]);
     all
 }
@@ -103,4 +104,19 @@ fn golden_state() {
     writeln!(text, "fingerprint {:016x}", world.state.fingerprint()).unwrap();
     writeln!(text, "snapshot {}", hexadecimal(&bytes)).unwrap();
     expect_file![file("state.txt")].assert_eq(&text);
+}
+
+/// What the first version wrote is read, and means what it meant.
+#[test]
+fn a_snapshot_of_version_1_is_read() {
+    let text = std::fs::read_to_string(file("snapshot-1.txt")).unwrap();
+    let digits: Vec<char> = text.trim().chars().collect();
+    let byte = |pair: &[char]| u8::from_str_radix(&String::from_iter(pair), 16).unwrap();
+    let bytes: Vec<u8> = digits.chunks(2).map(byte).collect();
+    let state = State::restore(decode::<Snapshot>(&bytes).unwrap()).unwrap();
+    assert_eq!(state.revision().get(), 98);
+    assert!(!state.is_behind() && state.spaces().all(|space| !space.behind));
+    // It was declared behind, which that version knew of pools alone.
+    let pools = state.spaces().flat_map(|space| state.pools(&space.name).unwrap());
+    assert!(pools.filter(|pool| pool.behind).count() > 0);
 }

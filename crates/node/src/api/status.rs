@@ -6,14 +6,22 @@ use axum::Json;
 use axum::extract::State as Of;
 use berth_allocator::SpaceName;
 use berth_replication::{Consistency, Deadline, LogIndex, MemberStatus, Replica, Role, Servers};
+use serde::Deserialize;
 
 use super::query::{NoParameters, Parameters};
 use super::types::{self, Fingerprint, LedgerLog, Log, Member, Scope, Status};
-use super::{Api, Cluster, DEADLINE, Problem, views};
+use super::{Api, Cluster, DEADLINE, Problem, verify, views};
 use crate::peers;
 
 /// How long a status waits for a quorum before it says that there is none.
 const QUORUM_DEADLINE: Duration = Duration::from_secs(2);
+
+/// At which log entry: one that marks a place for a comparison.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct At {
+    mark: Option<u64>,
+}
 
 pub(super) async fn show(
     Of(api): Of<Api>,
@@ -27,9 +35,13 @@ pub(super) async fn show(
 
 pub(super) async fn fingerprint(
     Of(api): Of<Api>,
-    Parameters(NoParameters {}): Parameters<NoParameters>,
+    Parameters(At { mark }): Parameters<At>,
 ) -> Result<Json<Fingerprint>, Problem> {
     let (replica, _) = api.member()?;
+    if let Some(mark) = mark {
+        let deadline = Deadline::after(2 * DEADLINE);
+        return verify::at(replica, LogIndex::new(mark), deadline).await.map(Json);
+    }
     let fingerprint = replica.fingerprint().await;
     Ok(Json(Fingerprint {
         applied: fingerprint.applied.get(),

@@ -17,8 +17,9 @@ use super::{ANSWER_BYTES_MAX, Api, BODY_BYTES_MAX, Cluster, Problem, REQUEST_MAX
 use crate::code::Code;
 use crate::peers::{self, ApiAnswer};
 
-/// Paths that an agent answers itself: about its process.
-const OWN: [&str; 4] = ["/livez", "/readyz", "/v1/status", "/v1/fingerprint"];
+/// Paths that an agent answers itself: about its process, and what is too large for a message.
+const OWN: [&str; 6] =
+    ["/livez", "/readyz", "/v1/status", "/v1/fingerprint", "/v1/backup", "/v1/export"];
 /// Lists of things of both kinds of space.
 const LISTS: [&str; 3] = ["/v1/spaces", "/v1/pools", "/v1/addresses"];
 

@@ -182,6 +182,9 @@ pub struct Space {
     pub reuse_delay_ms: u64,
     /// Automatic pools keep clear of the pools of other such spaces.
     pub apart: bool,
+    /// It was restored, and gives no automatic pools yet.
+    #[serde(default)]
+    pub behind: bool,
     /// How many pools it has.
     pub pools: u64,
     /// How many addresses are claimed in it.
@@ -439,4 +442,72 @@ pub struct Suspect {
 pub struct Freed {
     /// The claim.
     pub claim: u64,
+}
+
+/// Whether all nodes have the same state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The log entry at which the states were compared.
+    pub index: u64,
+    /// The revision of the states there.
+    pub revision: u64,
+    /// What each node has.
+    pub members: Vec<VerifiedMember>,
+}
+
+/// What a node has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifiedMember {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub id: u64,
+    /// A hash of its state.
+    pub fingerprint: Option<String>,
+    /// The state's revision.
+    pub revision: Option<u64>,
+    /// Why it did not tell.
+    pub error: Option<String>,
+}
+
+/// What is to give new pools and addresses again; all that is the cluster's where nothing is named.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Resume {
+    /// A space.
+    pub space: Option<String>,
+    /// A pool.
+    pub pool: Option<String>,
+}
+
+/// A line of an export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum ExportLine {
+    /// The first: what follows.
+    Export {
+        /// The form of the lines.
+        version: u64,
+        /// Which state of the cluster; nothing for a host's own.
+        read: Option<Reading>,
+    },
+    /// A space; its reservations, pools and addresses follow.
+    Space(Box<Space>),
+    /// Addresses out of use.
+    Reservation {
+        /// Where.
+        space: String,
+        /// Which.
+        #[serde(flatten)]
+        reservation: Reservation,
+    },
+    /// A pool.
+    Pool(Box<Pool>),
+    /// An address that is claimed or cooling.
+    Address(Box<Address>),
+    /// The last: an export without it was cut.
+    End {
+        /// Lines before it.
+        lines: u64,
+    },
 }

@@ -13,7 +13,7 @@ use super::types::{
 };
 
 /// A time, as RFC 3339 has it; the last one that can be told where it lies beyond.
-pub(super) fn time(at: Timestamp) -> String {
+pub(crate) fn time(at: Timestamp) -> String {
     let millis = i64::try_from(at.get()).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
@@ -23,7 +23,7 @@ fn labels(labels: &Labels) -> BTreeMap<String, String> {
 }
 
 pub(crate) fn space(scope: Scope, view: SpaceView) -> Space {
-    let SpaceView { name, settings, pools, addresses, reservations, sessions } = view;
+    let SpaceView { name, settings, behind, pools, addresses, reservations, sessions } = view;
     let sharing = match settings.sharing {
         Sharing::Exclusive => "exclusive",
         Sharing::Shared => "shared",
@@ -49,6 +49,7 @@ pub(crate) fn space(scope: Scope, view: SpaceView) -> Space {
         ranges: settings.ranges.iter().map(range).collect(),
         reuse_delay_ms: settings.reuse_delay.get(),
         apart: settings.apart,
+        behind,
         pools,
         addresses,
         reservations: reservations.into_iter().map(reservation).collect(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::http::request;
 use hyper::{Method, Request, StatusCode, header};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use super::Failure;
 use crate::api::Problem;
 use crate::code::Code;
 use crate::doctor::Ask;
-use crate::unix_http::{ExchangeError, exchange};
+use crate::unix_http::{ExchangeError, exchange, open};
 
 /// How long a node may take to answer: longer than it waits for its cluster.
 const DEADLINE: Duration = Duration::from_secs(35);
@@ -48,6 +48,40 @@ impl ApiClient {
     /// Removes what is at a path.
     pub(super) async fn remove(&self, path: &str) -> Result<(), Failure> {
         self.send(Request::delete(path), Bytes::new()).await
+    }
+
+    /// Hands on what is at a path, a piece at a time.
+    pub(super) async fn download(
+        &self,
+        path: &str,
+        mut took: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let broke = |text: String| {
+            Failure::new(
+                Code::Unavailable,
+                format!("the node's answer broke off: {text}; try again"),
+            )
+        };
+        let late = |_| broke(format!("nothing came for {} s", DEADLINE.as_secs()));
+        let request = Request::get(path).header(header::HOST, "berth").body(Full::default());
+        let request = request.expect("paths are made of checked names and numbers");
+        let opened = timeout(DEADLINE, open(&self.socket, request)).await.map_err(late)?;
+        let answer = opened.map_err(|error| self.failed(error))?;
+        if !answer.status().is_success() {
+            let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+            let body = body.map_err(|error| broke(error.to_string()))?.to_bytes();
+            let problem: Problem =
+                serde_json::from_slice(&body).map_err(|error| broke(error.to_string()))?;
+            return Err(problem.into());
+        }
+        let mut body = answer.into_body();
+        while let Some(frame) = timeout(DEADLINE, body.frame()).await.map_err(late)? {
+            let frame = frame.map_err(|error| broke(error.to_string()))?;
+            if let Some(bytes) = frame.data_ref() {
+                took(bytes)?;
+            }
+        }
+        Ok(())
     }
 
     async fn send<T: DeserializeOwned>(
@@ -87,8 +121,13 @@ impl ApiClient {
     ) -> Result<(StatusCode, Bytes), Failure> {
         let request = request.header(header::HOST, "berth").body(Full::new(body));
         let request = request.expect("paths are made of checked names and numbers");
+        let exchanged = exchange(&self.socket, request, ANSWER_BYTES_MAX).await;
+        exchanged.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: ExchangeError) -> Failure {
         let unknown = |text: String| Failure::new(Code::OutcomeUnknown, text);
-        exchange(&self.socket, request, ANSWER_BYTES_MAX).await.map_err(|error| match error {
+        match error {
             ExchangeError::Connect(error) => self.cannot_connect(&error),
             ExchangeError::Lost(error) => {
                 unknown(format!("the node closed the connection: {error}; is it stopping?"))
@@ -96,7 +135,7 @@ impl ApiClient {
             ExchangeError::BrokeOff(error) => {
                 unknown(format!("the node's answer broke off: {error}"))
             }
-        })
+        }
     }
 
     fn cannot_connect(&self, error: &io::Error) -> Failure {

@@ -79,6 +79,13 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Shows how far something is, on a terminal, in place of what was shown before.
+pub(super) fn progress(text: &str) {
+    let mut terminal = io::stderr().lock();
+    // Without a standard error there is nobody to tell.
+    let _ = write!(terminal, "\r{text}\x1b[K").and_then(|()| terminal.flush());
+}
+
 /// Tells on standard error.
 pub(super) fn note(text: &str) {
     // Without a standard error there is nobody to tell.

@@ -95,6 +95,9 @@ pub(super) async fn run(command: Command, api: ApiClient) -> Result<(), Failure>
     }
 }
 
+/// What a restored space does not do.
+const RESTORED: &str = "it gives no automatic pools until `berth cluster resume`";
+
 /// All spaces, a line each.
 pub(super) fn summary(spaces: &[Space]) -> String {
     let rows = spaces.iter().map(|space| {
@@ -130,7 +133,7 @@ fn shortened(ranges: &[&str]) -> String {
 
 fn details(space: &Space) -> String {
     let apart = if space.apart { "kept apart from other spaces'" } else { "may overlap others'" };
-    let known = vec![
+    let mut known = vec![
         ("space", space.name.clone()),
         ("scope", scope(space.scope).to_owned()),
         ("sharing", space.sharing.clone()),
@@ -138,6 +141,9 @@ fn details(space: &Space) -> String {
         ("addresses", space.addresses.to_string()),
         ("reuse", format!("{} ms after a release", space.reuse_delay_ms)),
     ];
+    if space.behind {
+        known.push(("restored", RESTORED.to_owned()));
+    }
     let mut parts = vec![facts(known), ranges(space)];
     if !space.reservations.is_empty() {
         parts.push(reservations(space));

@@ -50,7 +50,7 @@ fn summary(status: &Status) -> String {
     let Status { node, version, cluster, role, server, term, log, ledger, .. } = status;
     let ready = if status.ready { "ready" } else { "not ready" };
     let leader = status.leader.as_deref().unwrap_or("no leader known");
-    let known = vec![
+    let mut known = vec![
         (
             "node",
             format!("{node}, {ready}, {role}{} (Berth {version})", speaks_to(server.as_deref())),
@@ -66,6 +66,10 @@ fn summary(status: &Status) -> String {
         ),
         ("ledger", format!("{} written, {} in a snapshot", ledger.last, ledger.snapshot)),
     ];
+    if status.spaces.iter().any(|space| space.behind) {
+        let text = "gives nothing new from what it may not know: see `berth cluster resume --help`";
+        known.push(("restored", text.to_owned()));
+    }
     [facts(known), members(status), space::summary(&status.spaces)].join("\n\n")
 }
 

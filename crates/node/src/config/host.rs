@@ -86,7 +86,7 @@ impl HostConfig {
     }
 }
 
-fn names(name: Option<String>) -> Result<(NodeName, ClientName), ConfigError> {
+pub(super) fn names(name: Option<String>) -> Result<(NodeName, ClientName), ConfigError> {
     let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     let name = name.unwrap_or_else(host);
     let checked = NodeName::new(name.as_str()).zip(ClientName::new(name.as_str()).ok());

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use berth_replication::{Member, NodeName};
 
-use super::host::{HostConfig, is_address, is_loopback};
-use super::{ConfigError, HostSettings, LISTEN, MemberSettings};
+use super::host::{HostConfig, is_address, is_loopback, names};
+use super::{ConfigError, DATA_DIR, HostSettings, LISTEN, MemberSettings};
 
 /// What a server is to do.
 #[derive(Debug, Clone)]
@@ -24,17 +24,9 @@ impl ServerConfig {
     /// Checks settings, and reads the secret.
     pub fn new(host: HostSettings, member: MemberSettings) -> Result<Self, ConfigError> {
         let host = HostConfig::new(host)?;
-        let listen = member.listen.unwrap_or_else(|| LISTEN.to_owned());
-        if !is_address(&listen) {
-            return Err(ConfigError::Listen { address: listen });
-        }
-        let named = member.initial_cluster.as_deref().map(members).transpose()?;
-        let bootstrap = member.bootstrap.unwrap_or_default() || named.is_some();
-        let alone = || vec![Member { name: host.name.clone(), address: listen.clone() }];
-        let members = named.unwrap_or_else(alone);
-        if !members.iter().any(|member| member.name == host.name) {
-            return Err(ConfigError::NotAMember { name: host.name.to_string() });
-        }
+        let bootstrap = member.bootstrap.unwrap_or_default() || member.initial_cluster.is_some();
+        let (listen, list) = (member.listen, member.initial_cluster.as_deref());
+        let (listen, members) = first_members(&host.name, listen, list)?;
         let mut addresses = std::iter::once(&listen).chain(members.iter().map(|m| &m.address));
         let beyond = addresses.find(|address| !is_loopback(address)).cloned();
         if let Some(address) = beyond.clone().filter(|_| !host.insecure) {
@@ -58,6 +50,55 @@ impl ServerConfig {
 /// Where a replica's data is kept, below a data directory.
 pub(super) fn raft_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("raft")
+}
+
+/// A first member of a cluster, before it has ever run.
+#[derive(Debug, Clone)]
+pub struct FirstMember {
+    /// Its name.
+    pub name: NodeName,
+    /// All first members.
+    pub members: Vec<Member>,
+    /// Where it will keep its data.
+    pub data_dir: PathBuf,
+}
+
+impl FirstMember {
+    /// Checks settings.
+    pub fn new(
+        name: Option<String>,
+        data_dir: Option<PathBuf>,
+        member: &MemberSettings,
+    ) -> Result<Self, ConfigError> {
+        let (name, _) = names(name)?;
+        let (listen, list) = (member.listen.clone(), member.initial_cluster.as_deref());
+        let (_, members) = first_members(&name, listen, list)?;
+        Ok(Self { name, members, data_dir: data_dir.unwrap_or_else(|| DATA_DIR.into()) })
+    }
+
+    /// Where the replica will keep its data.
+    pub fn raft_dir(&self) -> PathBuf {
+        raft_dir(&self.data_dir)
+    }
+}
+
+/// Where a node listens, and all first members: the node alone, unless there is a list.
+fn first_members(
+    name: &NodeName,
+    listen: Option<String>,
+    list: Option<&str>,
+) -> Result<(String, Vec<Member>), ConfigError> {
+    let listen = listen.unwrap_or_else(|| LISTEN.to_owned());
+    if !is_address(&listen) {
+        return Err(ConfigError::Listen { address: listen });
+    }
+    let named = list.map(members).transpose()?;
+    let alone = || vec![Member { name: name.clone(), address: listen.clone() }];
+    let members = named.unwrap_or_else(alone);
+    if !members.iter().any(|member| member.name == *name) {
+        return Err(ConfigError::NotAMember { name: name.to_string() });
+    }
+    Ok((listen, members))
 }
 
 fn members(list: &str) -> Result<Vec<Member>, ConfigError> {

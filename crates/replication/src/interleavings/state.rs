@@ -10,7 +10,7 @@ use shuttle::future::block_on;
 
 use crate::Deadline;
 use crate::machine::{Applied, Point};
-use crate::raft::{LogId, LogPosition};
+use crate::raft::{LogId, LogPosition, StoredMembership};
 
 /// Entries that are applied one by one, then a snapshot up to the second last, then the last.
 const ONE_BY_ONE: u64 = 2;
@@ -52,7 +52,8 @@ pub(super) fn explore() {
                     shuttle::future::yield_now().await;
                 }
                 let last = Some(id(SNAPSHOT));
-                applied.replace(Point { state: state(SNAPSHOT), last, ..Point::default() });
+                let membership = StoredMembership::default();
+                applied.replace(Point::new(state(SNAPSHOT), last, membership));
                 applied.apply(id(LAST), Some(&batch()), None);
             })
         };

@@ -23,7 +23,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     type SnapshotData = SnapshotFile;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        let Point { state, last, membership } = self.point.clone();
+        let Point { state, last, membership, .. } = self.point.clone();
         let meta = SnapshotMeta { last_log_id: last, last_membership: membership.clone() };
         let snapshots = Arc::clone(&self.snapshots);
         strike("snapshot-build.before")?;

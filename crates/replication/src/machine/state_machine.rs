@@ -34,7 +34,7 @@ impl StateMachine {
             || Ok(Point::default()),
             |Loaded { header, state }| {
                 let meta = meta(header)?;
-                Ok(Point { state, last: meta.last_log_id, membership: meta.last_membership })
+                Ok(Point::new(state, meta.last_log_id, meta.last_membership))
             },
         )?;
         Ok(Self { applied: Applied::new(point), snapshots, fatal })
@@ -109,7 +109,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let (last, membership) = (meta.last_log_id, meta.last_membership.clone());
         strike("snapshot-install.after")?;
         strike("snapshot-swap.before")?;
-        self.applied.replace(Point { state, last, membership });
+        self.applied.replace(Point::new(state, last, membership));
         strike("snapshot-swap.after")
     }
 

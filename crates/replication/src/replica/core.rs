@@ -5,7 +5,7 @@ use std::time::Duration;
 
 #[cfg(feature = "canary")]
 use berth_allocator::canary;
-use berth_allocator::{Answer, Batch, Envelope};
+use berth_allocator::{Answer, Batch, Envelope, Timestamp};
 use openraft::LinearizerOption;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardReason, LinearizableReadError, RaftError};
@@ -81,6 +81,10 @@ pub(crate) type Executed = (u64, Vec<Answer>);
 impl Core {
     pub(crate) fn node(&self) -> NodeId {
         NodeId::new(*self.raft.node_id())
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(crate) fn raft(&self) -> &Raft {

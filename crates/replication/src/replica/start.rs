@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::service::Service;
 use super::{Core, Inner, Replica, RespondentSlot};
 use crate::attendants::Attendants;
+use crate::backup::Origin;
 use crate::blocking;
 use crate::cluster::Cluster;
 use crate::config::ConfigError;
@@ -71,7 +72,10 @@ pub(super) async fn start(
 ) -> Result<Replica, StartError> {
     config.check().map_err(StartError::Config)?;
     let invalid = |error| StartError::Config(ConfigError::Members(error));
-    let cluster = Cluster::new(&config.cluster, &config.members).map_err(invalid)?;
+    let recover = |reason: String| StartError::Recover { path: config.data_dir.clone(), reason };
+    let origin = origin(config.data_dir.clone()).await.map_err(recover)??;
+    let cluster = Cluster::begun(&config.cluster, &config.members, origin.as_ref());
+    let cluster = cluster.map_err(invalid)?;
     let node = cluster.member(&config.name).map_err(invalid)?;
     let library = library_config(&config.cluster, &config.tuning)
         .map_err(|reason| StartError::Config(ConfigError::Tuning { reason }))?;
@@ -81,10 +85,9 @@ pub(super) async fn start(
         blocking::spawn(move || {
             let directory = DataDirectory::open(&config.data_dir, id, node, &config.name)
                 .map_err(StartError::Directory)?;
-            Kept::open(directory, &config.data_dir, id, &fatal)
+            Kept::open(directory, &config.data_dir, (id, origin.as_ref()), &fatal)
         })
     };
-    let recover = |reason: String| StartError::Recover { path: config.data_dir.clone(), reason };
     let kept = opening.await.map_err(|error| recover(error.to_string()))??;
 
     let identity = Identity {
@@ -131,8 +134,15 @@ pub(super) async fn start(
     let read_indexes = ReadIndexes::start(core.clone(), &mut tasks);
     form(&core, &cluster).await.map_err(recover)?;
     let tasks = tokio::sync::Mutex::new(tasks);
-    let inner = Inner { core, proposer, read_indexes, fatal, respondent, attendants, tasks };
+    let name = config.name;
+    let inner = Inner { name, core, proposer, read_indexes, fatal, respondent, attendants, tasks };
     Ok(Replica(Arc::new(inner)))
+}
+
+/// What the data directory began with.
+async fn origin(dir: PathBuf) -> Result<Result<Option<Origin>, StartError>, String> {
+    let read = blocking::spawn(move || Origin::read(&dir)).await;
+    read.map(|read| read.map_err(StartError::Directory)).map_err(|error| error.to_string())
 }
 
 /// What a data directory holds.
@@ -147,11 +157,11 @@ impl Kept {
     fn open(
         directory: DataDirectory,
         path: &std::path::Path,
-        cluster: crate::ClusterId,
+        (cluster, origin): (crate::ClusterId, Option<&Origin>),
         fatal: &Fatal,
     ) -> Result<Self, StartError> {
         let log = RaftLog::open(path, fatal).map_err(StartError::Store)?;
-        let needed = log.purged().map(|purged| purged.index());
+        let needed = log.purged().map(|purged| purged.index()).max(origin.map(Origin::index));
         let (snapshots, loaded) = SnapshotStore::open(&path.join("snapshots"), cluster, needed)
             .map_err(StartError::Snapshot)?;
         let snapshots = Arc::new(snapshots);

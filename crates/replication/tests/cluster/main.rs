@@ -1,6 +1,7 @@
 //! Three nodes in one process, with real RocksDB and real TCP.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod backup;
 mod damage;
 mod faults;
 mod kills;

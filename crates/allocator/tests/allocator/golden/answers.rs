@@ -104,6 +104,7 @@ fn about_spaces_and_pools() -> Vec<Rejection> {
         Rejection::UnknownPool { pool: pool() },
         Rejection::PoolSuspect { pool: pool() },
         Rejection::PoolBehind { pool: pool() },
+        Rejection::SpaceBehind { space: space() },
     ]
 }
 

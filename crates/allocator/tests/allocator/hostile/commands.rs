@@ -105,6 +105,7 @@ fn single() -> impl Strategy<Value = Command> {
         Just(Command::ForgetHost { client: ClientName::new("host").unwrap() }),
         Just(Command::DeclareBehind),
         pool_id().prop_map(|pool| Command::ClearBehind { pool }),
+        prop::option::of(spaces()).prop_map(|space| Command::Resume { space }),
     ]
 }
 

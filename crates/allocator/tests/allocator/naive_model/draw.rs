@@ -69,8 +69,12 @@ impl Draw<'_> {
             26..=27 => self.free_suspect(picks, client),
             28 => self.free_pool(picks, client),
             29 => Self::reserve(picks),
-            30 if picks.one_in(3) => Command::DeclareBehind,
-            30 => Command::ClearBehind { pool: self.pool_id(picks) },
+            30 => match picks.below(6) {
+                0 => Command::DeclareBehind,
+                1 => Command::ClearBehind { pool: self.pool_id(picks) },
+                2..=3 => Command::Resume { space: Some(space(picks.of(&SPACES))) },
+                _ => Command::Resume { space: None },
+            },
             _ if picks.one_in(2) => Command::ForgetHost { client: name(picks.of(&CLIENTS)) },
             _ => self.unreserve(picks),
         }

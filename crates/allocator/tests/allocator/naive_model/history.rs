@@ -52,6 +52,7 @@ fn about(command: &Command) -> Option<&SpaceName> {
         Command::ReleaseAddress(release) => Some(&release.pool.space),
         Command::FreeSuspect(free) => Some(&free.pool.space),
         Command::Reserve(reserve) => Some(&reserve.space),
+        Command::Resume { space } => space.as_ref(),
         Command::Unreserve { space, .. } | Command::ClearBehind { pool: PoolId { space, .. } } => {
             Some(space)
         }

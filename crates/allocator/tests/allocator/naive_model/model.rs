@@ -16,6 +16,10 @@ pub(super) struct Model {
     pub(super) revision: u64,
     pub(super) now: u64,
     pub(super) spaces: Vec<(String, SpaceSettings)>,
+    /// Spaces that were restored, and at which revision.
+    pub(super) restored: Vec<(String, u64)>,
+    /// The same of the state as a whole.
+    pub(super) behind: Option<u64>,
     pub(super) sessions: Vec<Session>,
     pub(super) pools: Vec<Pool>,
     pub(super) holds: Vec<Hold>,
@@ -108,6 +112,7 @@ impl Model {
         match command {
             Command::CreateSpace { name, settings } => {
                 self.spaces.push((name.to_string(), settings.clone()));
+                self.restored.extend(self.behind.map(|since| (name.to_string(), since)));
                 Ok(Response::Done)
             }
             Command::OpenSession(open) => self.open_session(client, open),
@@ -128,6 +133,20 @@ impl Model {
             }
             Command::DeclareBehind => {
                 self.pools.iter_mut().for_each(|pool| pool.behind = true);
+                self.behind = Some(self.revision);
+                let all = self.spaces.iter().map(|(name, _)| (name.clone(), self.revision));
+                self.restored = all.collect();
+                Ok(Response::Done)
+            }
+            Command::Resume { space } => {
+                let named = |name: &str| space.as_ref().is_none_or(|space| space.as_str() == name);
+                if !self.spaces.iter().any(|(name, _)| named(name)) && space.is_some() {
+                    return Err("BERTH-0001");
+                }
+                self.behind = self.behind.filter(|_| space.is_some());
+                self.restored.retain(|(name, _)| !named(name));
+                let pools = self.pools.iter_mut().filter(|pool| named(&pool.space));
+                pools.for_each(|pool| pool.behind = false);
                 Ok(Response::Done)
             }
             Command::ClearBehind { pool } => {
@@ -141,6 +160,11 @@ impl Model {
 
     pub(super) fn settings(&self, space: &str) -> Option<&SpaceSettings> {
         self.spaces.iter().find(|(name, _)| name == space).map(|(_, settings)| settings)
+    }
+
+    /// When a space was restored, if it is behind since.
+    pub(super) fn restored(&self, space: &str) -> Option<u64> {
+        self.restored.iter().find(|(name, _)| name == space).map(|(_, since)| *since)
     }
 
     pub(super) fn sharing(&self, space: &str) -> Sharing {

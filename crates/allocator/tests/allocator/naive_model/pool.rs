@@ -69,6 +69,9 @@ impl Model {
                 });
                 let prefix = match named {
                     Some(pool) if shared => pool.prefix,
+                    _ if exclude.len() <= 1_024 && self.restored(space).is_some() => {
+                        return Err("BERTH-0018");
+                    }
                     _ => self.free_block(space, *family, *length, exclude)?,
                 };
                 (prefix, None, name.clone().filter(|_| shared))
@@ -81,7 +84,8 @@ impl Model {
         } else {
             self.make_room(space, prefix, sub_pool, session)?;
             let (space, part) = (space.to_string(), sub_pool);
-            let (gateway, since, behind) = (None, self.now, false);
+            let (gateway, since) = (None, self.now);
+            let behind = self.restored(&space).is_some();
             self.pools.push(Pool { made, space, prefix, part, name, gateway, since, behind });
             self.begin_hold(made, client, session);
             Grant::New
@@ -113,9 +117,11 @@ impl Model {
         let sharing = self.sharing(&pool.space);
         let gateway_due = sharing == Sharing::Exclusive || pool.gateway.is_some();
         let (client, id) = (client.into(), self.revision);
-        let adopted = Hold { client, id, epoch: session, gateway_due, suspect: None, ..own };
+        let adopted =
+            Hold { client, id, epoch: session, gateway_due, suspect: None, ..own.clone() };
         *self.hold_mut(own.id) = adopted;
-        if sharing != Sharing::Shared {
+        let known = self.restored(&pool.space).is_none_or(|restored| own.id < restored);
+        if sharing != Sharing::Shared && known {
             self.pool_mut(pool.made).behind = false;
         }
         Ok(Grant::Adopted)

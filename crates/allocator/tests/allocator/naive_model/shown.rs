@@ -79,6 +79,7 @@ impl Model {
         SpaceView {
             name: named.clone(),
             settings: self.settings(space).expect("it exists").clone(),
+            behind: self.restored(space).is_some(),
             pools: self.pools_of(space).len() as u64,
             addresses: held.len() as u64,
             reservations: reservations.collect(),

@@ -147,6 +147,7 @@ impl Script {
             "forget" => Command::ForgetHost { client: name(words.at(1)) },
             "behind" => Command::DeclareBehind,
             "clear" => Command::ClearBehind { pool: self.pool(words.at(1)) },
+            "resume" => Command::Resume { space: words.plain.get(1).map(|name| space(name)) },
             "renew" => Command::Renew(Renew {
                 instance: words.number("instance").unwrap().into(),
                 lease: lease(words),

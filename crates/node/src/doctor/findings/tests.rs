@@ -13,6 +13,7 @@ fn space(name: &str, sharing: &str) -> Space {
         ranges: Vec::new(),
         reuse_delay_ms: 0,
         apart: false,
+        behind: false,
         pools: 0,
         addresses: 0,
         reservations: Vec::new(),
