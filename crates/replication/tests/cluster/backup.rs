@@ -153,7 +153,7 @@ fn nodes_of_the_old_cluster_and_empty_ones_are_no_members_of_the_restored_one() 
     }
     // On what was restored it is one.
     configs[2].data_dir = own;
-    let nodes: Vec<Node> = configs[1..].iter().map(|c| start_again(c)).collect();
+    let nodes: Vec<Node> = configs[1..].iter().map(start_again).collect();
     let client = Client::register("d", &nodes[1]);
     assert!(done(&nodes[1].propose(client.create("mine"), soon()).unwrap().answer));
     nodes.into_iter().for_each(Node::kill);
