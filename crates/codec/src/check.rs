@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use crate::DecodeError;
-use crate::record::{CHECKSUM, HEADER, Record};
+use crate::record::{CHECKSUM, HEADER, Record, check_head};
 
 /// Checks the head, the length and the checksum of a record that comes piece by piece.
 #[derive(Debug)]
@@ -52,19 +52,8 @@ impl<R: Record> RecordCheck<R> {
             let wanted = (HEADER - self.head.len()).min(covered.len());
             self.head.extend_from_slice(&covered[..wanted]);
             if let [found, version] = *self.head.as_slice() {
-                Self::check_head(found, version)?;
+                check_head::<R>(found, version)?;
             }
-        }
-        Ok(())
-    }
-
-    fn check_head(found: u8, version: u8) -> Result<(), DecodeError> {
-        let (kind, known) = (R::KIND, R::VERSION);
-        if found != kind as u8 {
-            return Err(DecodeError::WrongKind { kind, found });
-        }
-        if version > known {
-            return Err(DecodeError::Newer { kind, found: version, known });
         }
         Ok(())
     }

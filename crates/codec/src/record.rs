@@ -183,14 +183,20 @@ pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, DecodeError> {
     if found != expected {
         return Err(DecodeError::Checksum { kind, expected, found });
     }
-    if found_kind != kind as u8 {
-        return Err(DecodeError::WrongKind { kind, found: found_kind });
+    check_head::<R>(found_kind, version)?;
+    if version < R::VERSION { R::upgrade(version, body) } else { decode_body(kind, body) }
+}
+
+/// Refuses another kind, and a newer version.
+pub(crate) fn check_head<R: Record>(found: u8, version: u8) -> Result<(), DecodeError> {
+    let (kind, known) = (R::KIND, R::VERSION);
+    if found != kind as u8 {
+        return Err(DecodeError::WrongKind { kind, found });
     }
-    match version {
-        v if v > R::VERSION => Err(DecodeError::Newer { kind, found: version, known: R::VERSION }),
-        v if v < R::VERSION => R::upgrade(version, body),
-        _ => decode_body(kind, body),
+    if version > known {
+        return Err(DecodeError::Newer { kind, found: version, known });
     }
+    Ok(())
 }
 
 /// Decodes the body of a record: for [`Record::upgrade`], which reads older bodies.

@@ -126,12 +126,7 @@ impl DataDirectory {
                 .map_err(|source| DirectoryError::Unreadable { path: record, source })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 ensure_empty(path)?;
-                Witness::make(path)
-                    .map_err(|source| io_error("write", &path.join(WITNESS_FILE), source))?;
-                let (node, name, instance) = (node.get(), name.as_str().to_owned(), random()?);
-                let owner = Owner { cluster, node, name, instance, peers: BTreeMap::new() };
-                write(path, &owner)?;
-                owner
+                own(path, cluster, node, name)?
             }
             Err(source) => return Err(io_error("read", &record, source)),
         };
@@ -178,11 +173,7 @@ impl DataDirectory {
         let lock = lock(path)?;
         ensure_empty(path)?;
         fill()?;
-        Witness::make(path)
-            .map_err(|source| io_error("write", &path.join(WITNESS_FILE), source))?;
-        let (node, name, instance) = (node.get(), name.as_str().to_owned(), random()?);
-        let owner = Owner { cluster, node, name, instance, peers: BTreeMap::new() };
-        write(path, &owner)?;
+        let owner = own(path, cluster, node, name)?;
         Ok(Self { path: path.to_owned(), owner: Mutex::new(owner), _lock: lock })
     }
 
@@ -235,6 +226,20 @@ fn lock(path: &Path) -> Result<File, DirectoryError> {
         Err(rustix::io::Errno::WOULDBLOCK) => Err(DirectoryError::InUse { path: path.to_owned() }),
         Err(error) => Err(io_error("lock", &lock, error.into())),
     }
+}
+
+/// Makes a directory a node's, which it has not been.
+fn own(
+    path: &Path,
+    cluster: ClusterId,
+    node: NodeId,
+    name: &NodeName,
+) -> Result<Owner, DirectoryError> {
+    Witness::make(path).map_err(|source| io_error("write", &path.join(WITNESS_FILE), source))?;
+    let (node, name, instance) = (node.get(), name.as_str().to_owned(), random()?);
+    let owner = Owner { cluster, node, name, instance, peers: BTreeMap::new() };
+    write(path, &owner)?;
+    Ok(owner)
 }
 
 fn ensure_empty(path: &Path) -> Result<(), DirectoryError> {

@@ -99,13 +99,20 @@ impl Replica {
         look: impl FnOnce(&State) -> T,
     ) -> Result<Read<T>, ReadError> {
         if consistency == Consistency::Linearizable {
-            let index = self.0.read_indexes.get(deadline).await?;
-            if !self.0.core.applied().reaches(index, deadline).await {
-                return Err(ReadError::Behind { index: LogIndex::new(index) });
-            }
+            self.catch_up(deadline).await?;
         }
         let (value, applied) = self.0.core.applied().read(look);
         Ok(Read { value, applied })
+    }
+
+    /// Waits until the state holds all that was answered before, on any node.
+    async fn catch_up(&self, deadline: Deadline) -> Result<(), ReadError> {
+        let index = self.0.read_indexes.get(deadline).await?;
+        if self.0.core.applied().reaches(index, deadline).await {
+            Ok(())
+        } else {
+            Err(ReadError::Behind { index: LogIndex::new(index) })
+        }
     }
 
     /// How the node is.
@@ -143,10 +150,7 @@ impl Replica {
 
     /// The state as of now, to be written to a file: all that was answered before is in it.
     pub async fn backup(&self, deadline: Deadline) -> Result<Backup, ReadError> {
-        let index = self.0.read_indexes.get(deadline).await?;
-        if !self.0.core.applied().reaches(index, deadline).await {
-            return Err(ReadError::Behind { index: LogIndex::new(index) });
-        }
+        self.catch_up(deadline).await?;
         let (core, identity) = (&self.0.core, self.0.core.links().identity());
         let maker = (identity.cluster, &self.0.name);
         Ok(Backup::new(maker, core.now(), core.applied().copy()))

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::{Gid, Uid, chown};
-
 use berth_chaos::hosts::Host;
+use rustix::fs::{Gid, Uid, chown};
 
 use crate::containers::{container, dirs, disk};
 use crate::shell::{run, said};

@@ -18,21 +18,14 @@ mod shell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use berth_chaos::api::Api;
-use berth_chaos::engine::SHARED;
 use berth_chaos::hosts::Host;
-use berth_chaos::judge::{Judgement, Least, judge};
-use berth_chaos::logs::Logs;
-use berth_chaos::recorder::Recorder;
-use berth_chaos::watch::Watch;
-use berth_chaos::workload::{look_last, ready, serve_last, whole_log, work};
+use berth_chaos::judge::{Judgement, Least};
+use berth_chaos::workload::{Course, ready};
 use clap::Parser;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use crate::compose::Compose;
 use crate::nemesis::{Nemesis, counts};
@@ -103,44 +96,22 @@ async fn run(
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let length = Duration::from_secs(arguments.minutes * 60);
     println!("{} minutes, seed {seed}", arguments.minutes);
-    ready(hosts).await.context("the cluster does not serve")?;
-    Api::new(hosts[0].api_socket.clone()).make_shared(SHARED).await?;
-
-    let begin = Instant::now();
-    let watch = Arc::new(Watch::default());
-    let logs = Arc::new(Logs::default());
-    let recorder = Arc::new(Recorder::new(begin));
-    let mut lookers = JoinSet::new();
-    let (watching, watched) = (Arc::clone(&watch), hosts.to_vec());
-    lookers.spawn(async move { watching.look(&watched, begin).await });
-    lookers.spawn(Arc::clone(&logs).gather(hosts.to_vec(), LOOK_EVERY));
-
-    let stop = Arc::new(AtomicBool::new(false));
-    let workers = work(hosts, &recorder, seed, begin, &stop);
+    let course = Course::begin(hosts, seed, LOOK_EVERY).await?;
+    let (begin, watch) = (course.begin, Arc::clone(&course.watch));
     let nemesis = Nemesis::new(hosts, Arc::clone(&watch), begin);
     nemesis.carry_out(plan::plan(seed, length.saturating_sub(AFTERWARDS))).await;
     nemesis.heal_all().await?;
     let healed = Instant::now();
     sleep_until(begin + length).await;
     let recovered = ready(hosts).await.map(|()| healed.elapsed()).ok();
-    stop.store(true, Ordering::Relaxed);
-    workers.join_all().await;
 
-    let mut unserved = serve_last(hosts, &recorder).await;
-    if recovered.is_none() {
-        unserved.push("not all hosts served again after the last fault".to_owned());
-    }
-    sleep(SETTLED).await;
-    let last = look_last(hosts).await?;
-    lookers.abort_all();
-    let applied = last.applied;
-    let log = whole_log(&logs, hosts, applied).await;
-    let operations = recorder.operations();
-    let struck = nemesis.struck();
     let minutes = usize::try_from(length.as_secs().div_ceil(60))?;
     let required = Least { all: PER_MINUTE_MIN * minutes, each_scope: PER_SCOPE_MIN * minutes };
-    let mut judgement = judge(&operations, last, log, required);
-    judgement.invalid.extend(unserved);
+    let (operations, mut judgement) = course.end(SETTLED, required).await?;
+    let struck = nemesis.struck();
+    if recovered.is_none() {
+        judgement.invalid.push("not all hosts served again after the last fault".to_owned());
+    }
     for (kind, count) in counts(&struck) {
         if count == 0 {
             judgement.invalid.push(format!("no host was {:?}: {}", kind, kind.says()));

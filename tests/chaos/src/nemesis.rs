@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use berth_chaos::hosts::Host;
+use berth_chaos::watch::Watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 
 use crate::containers::{self, address, disk};
 use crate::plan::{Kind, Step, Target};
 use crate::shell::run;
-use berth_chaos::hosts::Host;
-use berth_chaos::watch::Watch;
 
 /// How often a fault tries to strike, and how long after the last time.
 const ATTEMPTS_MAX: usize = 40;

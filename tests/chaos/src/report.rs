@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+use berth_chaos::judge::{Judgement, RULES};
 use berth_checkers::{Operation, Outcome};
 
 use crate::nemesis::{Struck, counts};
 use crate::series::{Second, millis, quantile};
-use berth_chaos::judge::{Judgement, RULES};
 
 /// Violations that are told in full.
 const SHOWN_MAX: usize = 10;

@@ -1,32 +1,86 @@
 //! What clients do on all hosts, and how it ends: everybody serves, and says what it holds.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use berth_allocator::AddressKind;
-use berth_checkers::{Fingerprint, Outcome};
+use berth_checkers::{Fingerprint, Operation, Outcome};
 use futures::future::join_all;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::api::Api;
-use crate::engine::{Engine, Space};
+use crate::engine::{Engine, SHARED, Space};
 use crate::home::Home;
 use crate::hosts::Host;
-use crate::judge::{Last, last_listings};
+use crate::judge::{Judgement, Last, Least, judge, last_listings};
 use crate::logs::Logs;
 use crate::realm::{Realm, prefix};
 use crate::recorder::Recorder;
+use crate::watch::Watch;
 
 /// How long hosts may take until they serve, at the beginning and after the last fault.
 const READY_MAX: Duration = Duration::from_secs(90);
 /// Requests that every host must answer when all is over.
 const LAST_REQUESTS: usize = 10;
 
+/// Clients at work on hosts, and those who look on meanwhile.
+pub struct Course {
+    /// When it began.
+    pub begin: Instant,
+    /// Who leads.
+    pub watch: Arc<Watch>,
+    /// What clients do.
+    pub recorder: Arc<Recorder>,
+    hosts: Vec<Host>,
+    logs: Arc<Logs>,
+    lookers: JoinSet<()>,
+    stop: Arc<AtomicBool>,
+    workers: JoinSet<()>,
+}
+
+impl Course {
+    /// Begins, as soon as all hosts serve. Nodes' logs are looked at as often as [`Logs::gather`] says.
+    pub async fn begin(hosts: &[Host], seed: u64, look_every: Duration) -> Result<Self> {
+        ready(hosts).await.context("the cluster does not serve")?;
+        Api::new(hosts[0].api_socket.clone()).make_shared(SHARED).await?;
+        let (begin, hosts) = (Instant::now(), hosts.to_vec());
+        let (watch, logs) = (Arc::new(Watch::default()), Arc::new(Logs::default()));
+        let recorder = Arc::new(Recorder::new(begin));
+        let mut lookers = JoinSet::new();
+        let (watching, watched) = (Arc::clone(&watch), hosts.clone());
+        lookers.spawn(async move { watching.look(&watched, begin).await });
+        lookers.spawn(Arc::clone(&logs).gather(hosts.clone(), look_every));
+        let stop = Arc::new(AtomicBool::new(false));
+        let workers = work(&hosts, &recorder, seed, begin, &stop);
+        Ok(Self { begin, watch, recorder, hosts, logs, lookers, stop, workers })
+    }
+
+    /// Ends, once all is well again: clients stop, every host serves once more, and once they have
+    /// `settled` what they left open, all that is there is looked at. Gives what was done, and judges it.
+    pub async fn end(
+        mut self,
+        settled: Duration,
+        at_least: Least,
+    ) -> Result<(Vec<Operation>, Judgement)> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.workers.join_all().await;
+        let unserved = serve_last(&self.hosts, &self.recorder).await;
+        sleep(settled).await;
+        let last = look_last(&self.hosts).await?;
+        self.lookers.abort_all();
+        let log = whole_log(&self.logs, &self.hosts, last.applied).await;
+        let operations = self.recorder.operations();
+        let mut judgement = judge(&operations, last, log, at_least);
+        judgement.invalid.extend(unserved);
+        Ok((operations, judgement))
+    }
+}
+
 /// Sets clients to work on all hosts.
-pub fn work(
+fn work(
     hosts: &[Host],
     recorder: &Arc<Recorder>,
     seed: u64,
@@ -73,7 +127,7 @@ pub async fn ready(hosts: &[Host]) -> Result<()> {
 }
 
 /// Every host must write and read when all is well again; what it did not.
-pub async fn serve_last(hosts: &[Host], recorder: &Arc<Recorder>) -> Vec<String> {
+async fn serve_last(hosts: &[Host], recorder: &Arc<Recorder>) -> Vec<String> {
     let serve = hosts.iter().enumerate().map(|(at, host)| async move {
         let client = Engine::new(host, recorder).client();
         let third = u8::try_from(at).expect("there are few hosts");
@@ -101,7 +155,7 @@ pub async fn serve_last(hosts: &[Host], recorder: &Arc<Recorder>) -> Vec<String>
 }
 
 /// What is there in the end. Nodes are asked until they have applied the same entries.
-pub async fn look_last(hosts: &[Host]) -> Result<Last> {
+async fn look_last(hosts: &[Host]) -> Result<Last> {
     let listings = last_listings(hosts).await?;
     let nodes: Vec<&Host> = hosts.iter().filter(|host| host.is_node).collect();
     let until = Instant::now() + READY_MAX;
@@ -126,7 +180,7 @@ pub async fn look_last(hosts: &[Host]) -> Result<Last> {
 }
 
 /// The committed log up to an entry, once it is on the nodes' disks.
-pub async fn whole_log(
+async fn whole_log(
     logs: &Arc<Logs>,
     hosts: &[Host],
     last: u64,

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::rule::{Effect, Rule};
+use crate::rule::{Effect, PIECE_BYTES, Rule};
 
 /// The header of a frame that is larger than any may be; its checksum is right.
 fn oversized() -> [u8; 17] {
@@ -141,7 +141,7 @@ async fn pump(
     effect: impl Fn(&Rule) -> Effect,
     struck: &AtomicU64,
 ) -> End {
-    let mut buffer = vec![0; 16 << 10];
+    let mut buffer = vec![0; PIECE_BYTES];
     loop {
         let rule = *rules.borrow_and_update();
         if rule.refuse {

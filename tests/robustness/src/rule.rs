@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Bytes that are read at a time, unless fewer are to pass.
+pub(crate) const PIECE_BYTES: usize = 16 << 10;
+
 /// What happens to the bytes of one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Effect {
@@ -62,14 +65,14 @@ impl Effect {
     pub(crate) fn pace(self) -> (usize, Duration) {
         match self {
             Self::Throttle { per_second } => {
-                let piece = (per_second / 20).clamp(1, 16 << 10);
+                let piece = (per_second / 20).clamp(1, PIECE_BYTES as u64);
                 let pause = Duration::from_micros(1_000_000 * piece / per_second.max(1));
                 (usize::try_from(piece).unwrap_or(1), pause)
             }
             Self::Delay { least_ms, most_ms } => {
-                (16 << 10, Duration::from_millis(fastrand::u64(least_ms..=most_ms)))
+                (PIECE_BYTES, Duration::from_millis(fastrand::u64(least_ms..=most_ms)))
             }
-            _ => (16 << 10, Duration::ZERO),
+            _ => (PIECE_BYTES, Duration::ZERO),
         }
     }
 }

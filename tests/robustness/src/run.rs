@@ -3,19 +3,13 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use berth_chaos::api::Api;
-use berth_chaos::engine::SHARED;
-use berth_chaos::judge::{Judgement, Least, is_answered, judge};
-use berth_chaos::logs::Logs;
-use berth_chaos::recorder::Recorder;
+use berth_chaos::judge::{Judgement, Least, is_answered};
 use berth_chaos::watch::Watch;
-use berth_chaos::workload::{look_last, ready, serve_last, whole_log, work};
+use berth_chaos::workload::{Course, ready};
 use berth_checkers::Operation;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::fault::Fault;
@@ -90,36 +84,17 @@ pub async fn run(seed: u64, dir: &Path) -> Result<Report> {
     let faults = faults(seed, &mut rng);
     let mut ground = Ground::start(dir).await?;
     let hosts = ground.hosts.clone();
-    ready(&hosts).await.context("the cluster does not serve")?;
-    Api::new(hosts[0].api_socket.clone()).make_shared(SHARED).await?;
-
-    let begin = Instant::now();
-    let (watch, logs) = (Arc::new(Watch::default()), Arc::new(Logs::default()));
-    let recorder = Arc::new(Recorder::new(begin));
-    let mut lookers = JoinSet::new();
-    let (watching, watched) = (Arc::clone(&watch), hosts.clone());
-    lookers.spawn(async move { watching.look(&watched, begin).await });
-    lookers.spawn(Arc::clone(&logs).gather(hosts.clone(), LOOK_EVERY));
-    let stop = Arc::new(AtomicBool::new(false));
-    let workers = work(&hosts, &recorder, seed, begin, &stop);
+    let course = Course::begin(&hosts, seed, LOOK_EVERY).await?;
+    let (watch, recorder) = (Arc::clone(&course.watch), Arc::clone(&course.recorder));
 
     sleep(BEFORE).await;
     let struck_at = recorder.now();
-    let mut invalid = break_and_mend(&mut ground, &faults, &watch, &mut rng).await;
+    let invalid = break_and_mend(&mut ground, &faults, &watch, &mut rng).await;
     let (healed, healed_at) = (Instant::now(), recorder.now());
     ready(&hosts).await.context("not all hosts served again")?;
     let recovered = healed.elapsed();
     sleep(AFTER).await;
-    stop.store(true, Ordering::Relaxed);
-    workers.join_all().await;
-
-    invalid.extend(serve_last(&hosts, &recorder).await);
-    sleep(SETTLED).await;
-    let last = look_last(&hosts).await?;
-    lookers.abort_all();
-    let log = whole_log(&logs, &hosts, last.applied).await;
-    let operations = recorder.operations();
-    let mut judgement = judge(&operations, last, log, LEAST);
+    let (operations, mut judgement) = course.end(SETTLED, LEAST).await?;
     judgement.invalid.extend(invalid);
     let answered = |operation: &&Operation| is_answered(operation);
     let before = operations.iter().filter(answered).filter(|o| o.invoked < struck_at).count();

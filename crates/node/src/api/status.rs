@@ -42,12 +42,7 @@ pub(super) async fn fingerprint(
         let deadline = Deadline::after(2 * DEADLINE);
         return verify::at(replica, LogIndex::new(mark), deadline).await.map(Json);
     }
-    let fingerprint = replica.fingerprint().await;
-    Ok(Json(Fingerprint {
-        applied: fingerprint.applied.get(),
-        revision: fingerprint.revision.get(),
-        value: format!("{:016x}", fingerprint.value),
-    }))
+    Ok(Json(views::fingerprint(replica.fingerprint().await)))
 }
 
 impl Api {

@@ -2,12 +2,12 @@
 
 use axum::Json;
 use axum::extract::State as Of;
-use berth_replication::{Deadline, LogIndex, MemberStatus, Replica};
+use berth_replication::{Deadline, LogIndex, MemberStatus, NotMarked, Replica};
 use futures::future::join_all;
 
 use super::query::{NoParameters, Parameters};
 use super::types::{Fingerprint, Verification, VerifiedMember};
-use super::{Api, DEADLINE, Problem, REQUEST_MAX};
+use super::{Api, DEADLINE, Problem, REQUEST_MAX, views};
 use crate::code::Code;
 use crate::peers;
 
@@ -62,11 +62,6 @@ pub(super) async fn at(
     deadline: Deadline,
 ) -> Result<Fingerprint, Problem> {
     let fingerprint = replica.fingerprint_at(mark, deadline).await;
-    let fingerprint =
-        fingerprint.map_err(|error| Problem::new(Code::Unavailable, error.to_string()))?;
-    Ok(Fingerprint {
-        applied: fingerprint.applied.get(),
-        revision: fingerprint.revision.get(),
-        value: format!("{:016x}", fingerprint.value),
-    })
+    let failed = |error: NotMarked| Problem::new(Code::Unavailable, error.to_string());
+    fingerprint.map(views::fingerprint).map_err(failed)
 }

@@ -8,14 +8,22 @@ use berth_allocator::{
 };
 
 use super::types::{
-    Address, AddressState, Claim, Count, Holder, Pool, Range, Reservation, Scope, Session, Space,
-    Usage,
+    Address, AddressState, Claim, Count, Fingerprint, Holder, Pool, Range, Reservation, Scope,
+    Session, Space, Usage,
 };
 
 /// A time, as RFC 3339 has it; the last one that can be told where it lies beyond.
 pub(crate) fn time(at: Timestamp) -> String {
     let millis = i64::try_from(at.get()).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
+pub(super) fn fingerprint(told: berth_replication::Fingerprint) -> Fingerprint {
+    Fingerprint {
+        applied: told.applied.get(),
+        revision: told.revision.get(),
+        value: format!("{:016x}", told.value),
+    }
 }
 
 fn labels(labels: &Labels) -> BTreeMap<String, String> {

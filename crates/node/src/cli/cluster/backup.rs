@@ -1,6 +1,6 @@
 //! `berth cluster backup`
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use super::super::output::{note, progress};
 use super::super::{Failure, time};
 use crate::api::views;
 use crate::code::Code;
+use crate::file::sync_directory_of;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,18 +71,16 @@ async fn to_file(api: &ApiClient, file: &Path) -> Result<BackupInfo, Failure> {
     let received = receive(api, &mut out, &part).await;
     let received = received.and_then(|info| out.sync_all().map_err(failed).map(|()| info));
     let renamed = received.and_then(|info| {
-        fs::rename(&part, file).and_then(|()| sync_directory(file)).map_err(failed).map(|()| info)
+        fs::rename(&part, file)
+            .and_then(|()| sync_directory_of(file))
+            .map_err(failed)
+            .map(|()| info)
     });
     if renamed.is_err() {
         // It may be kept for a look where this fails.
         let _ = fs::remove_file(&part);
     }
     renamed
-}
-
-fn sync_directory(file: &Path) -> io::Result<()> {
-    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Writes what comes, and checks it.
