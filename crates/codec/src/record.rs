@@ -50,6 +50,8 @@ pub enum Kind {
     LedgerEntry = 9,
     /// What a front-end keeps across its own restarts.
     FrontEnd = 10,
+    /// What a newcomer needs to join a cluster.
+    JoinToken = 11,
 }
 
 impl core::fmt::Display for Kind {
@@ -65,6 +67,7 @@ impl core::fmt::Display for Kind {
             Self::DataDirectory => "data directory",
             Self::LedgerEntry => "ledger entry",
             Self::FrontEnd => "front-end",
+            Self::JoinToken => "join token",
         })
     }
 }

@@ -1,6 +1,7 @@
 //! One node of the cluster.
 
 mod core;
+mod members;
 mod question;
 mod service;
 mod start;
@@ -14,9 +15,10 @@ use openraft::async_runtime::WatchReceiver;
 use tokio::task::JoinSet;
 
 pub(crate) use self::core::{Core, Executed, Hindrance, unexpected};
+pub use members::NoToken;
 pub(crate) use question::RespondentSlot;
 pub use question::{AskError, Respond};
-pub use start::StartError;
+pub use start::{StartError, holds_cluster};
 pub use status::{Fingerprint, MemberStatus, Role, Status};
 
 use crate::attendants::Attendants;
@@ -25,7 +27,7 @@ use crate::proposer::Proposer;
 use crate::reads::ReadIndexes;
 use crate::{
     Clock, ClusterId, Config, Consistency, Deadline, Fatal, LogIndex, NodeId, PeerListener,
-    ProposeError, Proposed, Read, ReadError,
+    ProposeError, Proposed, Read, ReadError, Secret,
 };
 
 /// How long a leader that stops waits for another one to take over.
@@ -43,6 +45,7 @@ struct Inner {
     fatal: Fatal,
     respondent: RespondentSlot,
     attendants: Attendants,
+    secret: Option<Secret>,
     /// What runs beside Raft; it ends with this.
     tasks: tokio::sync::Mutex<JoinSet<()>>,
 }
@@ -105,7 +108,7 @@ impl Replica {
 
     /// How the node is.
     pub fn status(&self) -> Status {
-        status::status(&self.0.core)
+        self.0.core.status()
     }
 
     /// Waits until the status is as wanted; `None` if the deadline passes before, or the node ends.
@@ -149,23 +152,6 @@ impl Replica {
     pub async fn make_snapshot(&self) {
         // Fails when the node has stopped: then there is nothing to make.
         let _ = self.0.core.raft().trigger().snapshot().await;
-    }
-
-    /// Hands the leadership to another node, if this one leads. True once another one does.
-    pub async fn hand_over(&self, deadline: Deadline) -> bool {
-        let status = self.status();
-        if status.role != Role::Leader {
-            return status.leader.is_some();
-        }
-        let best =
-            status.members.iter().filter(|member| member.node != status.node && member.voter);
-        let Some(best) = best.max_by_key(|member| member.matched) else { return false };
-        let trigger = self.0.core.raft().trigger();
-        if trigger.transfer_leader(best.node.get()).await.is_err() {
-            return false;
-        }
-        let other = |status: &Status| status.leader.is_some_and(|leader| leader != status.node);
-        self.status_when(deadline, other).await.is_some()
     }
 
     /// Stops the node: hands over the leadership, then ends all it does. What was not answered yet

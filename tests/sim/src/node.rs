@@ -113,6 +113,8 @@ async fn start(config: &NodeConfig, clock: Arc<dyn Clock>) -> Result<Node, End> 
         members: config.members.clone(),
         data_dir: config.dir.join("raft"),
         listen: format!("{}:7100", config.name),
+        advertise: None,
+        learner: false,
         secret: None,
         insecure: true,
         tuning: config.tuning.clone(),

@@ -1,6 +1,6 @@
 //! Starting a node.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use openraft::async_runtime::WatchReceiver;
@@ -15,6 +15,7 @@ use crate::cluster::Cluster;
 use crate::config::ConfigError;
 use crate::directory::{DataDirectory, DirectoryError};
 use crate::machine::StateMachine;
+use crate::membership::{Duty, Heard};
 use crate::proposer::Proposer;
 use crate::raft::{NetworkFactory, Raft, library_config};
 use crate::reads::ReadIndexes;
@@ -22,7 +23,7 @@ use crate::rocks::{LOST, RaftLog, StoreError};
 use crate::secret::Proof;
 use crate::snapshot::{SnapshotError, SnapshotStore};
 use crate::transport::{Identity, Links, PeerListener, Server};
-use crate::{Clock, Config, Fatal};
+use crate::{Clock, Config, Fatal, NodeId, Secret};
 
 /// A node could not start. Nothing was changed, beyond what an earlier start left.
 #[derive(Debug, thiserror::Error)]
@@ -70,34 +71,42 @@ pub(super) async fn start(
     clock: Arc<dyn Clock>,
 ) -> Result<Replica, StartError> {
     config.check().map_err(StartError::Config)?;
-    let invalid = |error| StartError::Config(ConfigError::Members(error));
-    let cluster = Cluster::new(&config.cluster, &config.members).map_err(invalid)?;
-    let node = cluster.member(&config.name).map_err(invalid)?;
+    let listed = listed(&config)?;
     let library = library_config(&config.cluster, &config.tuning)
         .map_err(|reason| StartError::Config(ConfigError::Tuning { reason }))?;
     let fatal = Fatal::new();
     let opening = {
-        let (fatal, config, id) = (fatal.clone(), config.clone(), cluster.id);
+        let (fatal, config) = (fatal.clone(), config.clone());
+        let first = listed.as_ref().map(|(cluster, node)| (cluster.id, *node));
         blocking::spawn(move || {
-            let directory = DataDirectory::open(&config.data_dir, id, node, &config.name)
+            let directory = DataDirectory::open(&config.data_dir, &config.name, first)
                 .map_err(StartError::Directory)?;
-            Kept::open(directory, &config.data_dir, id, &fatal)
+            Kept::open(directory, &config.data_dir, &fatal)
         })
     };
     let recover = |reason: String| StartError::Recover { path: config.data_dir.clone(), reason };
     let kept = opening.await.map_err(|error| recover(error.to_string()))??;
+    let (node, cluster) = (kept.directory.node(), kept.directory.cluster());
+    // Who was admitted is no first member, whatever its list says.
+    let first = listed.as_ref().filter(|(_, listed)| *listed == node).map(|(first, _)| first);
 
+    let secret = config.secret.as_ref().or(kept.secret.as_ref());
     let identity = Identity {
         node,
-        cluster: cluster.id,
-        proof: Proof::new(cluster.id, config.secret.as_ref()),
-        agents: Proof::of_agents(config.secret.as_ref()),
-        directory: kept.directory,
+        cluster,
+        proof: Proof::new(cluster, secret),
+        agents: Proof::of_agents(secret),
+        newcomers: Proof::of_newcomers(cluster, secret),
+        directory: Arc::clone(&kept.directory),
         fatal: fatal.clone(),
     };
     let tuning = &config.tuning;
-    let nodes = cluster.nodes.clone();
-    let links = Links::new(identity, nodes, config.insecure, tuning.connect_timeout, &fatal);
+    let since = kept.directory.since();
+    let mut told = kept.directory.contacts();
+    told.extend(listed.iter().flat_map(|(cluster, _)| cluster.nodes.clone()));
+    let own = first.and_then(|first| first.nodes.get(&node.get())).map(|own| own.address.clone());
+    let address = config.advertise.clone().or(own).unwrap_or_else(|| config.listen.clone());
+    let links = Links::new(identity, told, config.insecure, tuning.connect_timeout, &fatal);
     let listener = match listener {
         Some(listener) => Ok(listener),
         None => PeerListener::bind(&config.listen, config.insecure).await,
@@ -113,26 +122,51 @@ pub(super) async fn start(
     let raft = Raft::new(node.get(), Arc::new(library), network, kept.log, kept.machine)
         .await
         .map_err(|error| recover(error.to_string()))?;
-    let core = Core { raft, applied, links, clock };
+    let core = Core { raft, applied, links, clock, turn: Arc::default() };
 
     let mut tasks = JoinSet::new();
     let respondent = RespondentSlot::default();
     let attendants = Attendants::default();
+    let heard = Heard::new();
     let service = Service {
         core: core.clone(),
         snapshots: kept.snapshots,
         fatal: fatal.clone(),
         respondent: respondent.clone(),
         attendants: attendants.clone(),
+        heard: heard.clone(),
     };
     tasks.spawn(server.run(Arc::new(service)));
     tasks.spawn(supervise(core.raft().clone(), fatal.clone()));
     let proposer = Proposer::start(core.clone(), &mut tasks);
     let read_indexes = ReadIndexes::start(core.clone(), &mut tasks);
-    form(&core, &cluster).await.map_err(recover)?;
+    if let Some(first) = first {
+        form(&core, first).await.map_err(recover)?;
+    }
+    let (learner, duty_fatal) = (config.learner, fatal.clone());
+    let duty = Duty { core: core.clone(), fatal: duty_fatal, heard, address, learner, since };
+    tasks.spawn(duty.run());
     let tasks = tokio::sync::Mutex::new(tasks);
-    let inner = Inner { core, proposer, read_indexes, fatal, respondent, attendants, tasks };
+    let secret = config.secret.or(kept.secret);
+    let inner =
+        Inner { core, proposer, read_indexes, fatal, respondent, attendants, secret, tasks };
     Ok(Replica(Arc::new(inner)))
+}
+
+/// The first members, and which of them this node is, where they are listed.
+fn listed(config: &Config) -> Result<Option<(Cluster, NodeId)>, StartError> {
+    if config.members.is_empty() {
+        return Ok(None);
+    }
+    let invalid = |error| StartError::Config(ConfigError::Members(error));
+    let cluster = Cluster::new(&config.cluster, &config.members).map_err(invalid)?;
+    let node = cluster.member(&config.name).map_err(invalid)?;
+    Ok(Some((cluster, node)))
+}
+
+/// Whether a replica's data directory knows its cluster, so that neither a list nor a token is needed.
+pub fn holds_cluster(data_dir: &Path) -> bool {
+    DataDirectory::is_whose(data_dir)
 }
 
 /// What a data directory holds.
@@ -141,15 +175,14 @@ struct Kept {
     log: RaftLog,
     machine: StateMachine,
     snapshots: Arc<SnapshotStore>,
+    /// The secret, where a token told it.
+    secret: Option<Secret>,
 }
 
 impl Kept {
-    fn open(
-        directory: DataDirectory,
-        path: &std::path::Path,
-        cluster: crate::ClusterId,
-        fatal: &Fatal,
-    ) -> Result<Self, StartError> {
+    fn open(directory: DataDirectory, path: &Path, fatal: &Fatal) -> Result<Self, StartError> {
+        let (cluster, secret) = (directory.cluster(), directory.secret());
+        let secret = secret.map_err(StartError::Directory)?;
         let log = RaftLog::open(path, fatal).map_err(StartError::Store)?;
         let needed = log.purged().map(|purged| purged.index());
         let (snapshots, loaded) = SnapshotStore::open(&path.join("snapshots"), cluster, needed)
@@ -160,7 +193,7 @@ impl Kept {
             path: path.to_owned(),
             reason: error.to_string(),
         })?;
-        Ok(Self { directory: Arc::new(directory), log, machine, snapshots })
+        Ok(Self { directory: Arc::new(directory), log, machine, snapshots, secret })
     }
 }
 

@@ -8,9 +8,9 @@ use crate::fatal::FatalError;
 use crate::raft::RecordError;
 
 /// What is true of a node whose log is not whole, whatever it was that damaged it.
-pub(crate) const LOST: &str = "a node whose data was lost cannot come back into its cluster in this version \
-                    of Berth (docs/limits.md), but the other nodes go on: keep its data directory \
-                    for a look";
+pub(crate) const LOST: &str = "a node whose data was lost comes back as a new member only: run \
+                    `berth cluster join TOKEN --replace` on its host, which keeps the old data for a \
+                    look. The other nodes go on";
 
 /// A store of log entries could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
