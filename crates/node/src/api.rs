@@ -8,6 +8,7 @@ mod addresses;
 mod cluster;
 mod health;
 mod hosts;
+mod members;
 mod pools;
 mod problem;
 mod query;
@@ -31,7 +32,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use berth_allocator::SpaceName;
 use berth_replication::{Ledger, NodeName};
 use hyper::service::Service;
@@ -129,6 +130,11 @@ impl Api {
             .route("/v1/addresses", get(addresses::list))
             .route("/v1/hosts", get(hosts::list))
             .route("/v1/suspects/free", post(suspects::free))
+            .route("/v1/members", get(members::list))
+            .route("/v1/members/{member}", delete(members::remove))
+            .route("/v1/members/{member}/promote", post(members::promote))
+            .route("/v1/leader", put(members::lead))
+            .route("/v1/join-tokens", post(members::token))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .layer(middleware::from_fn_with_state(self.clone(), through::servers))

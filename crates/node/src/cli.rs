@@ -6,6 +6,7 @@
 mod address;
 mod agent;
 mod client;
+mod cluster;
 mod completions;
 mod doctor;
 mod failure;
@@ -83,6 +84,9 @@ enum Command {
     Plugin(plugin::Arguments),
     /// Show members, leader, log, spaces, and what is wrong
     Status(status::Arguments),
+    /// Add and remove members, hand over the leadership, recover from the loss of a majority
+    #[command(subcommand)]
+    Cluster(cluster::Command),
     /// Look at address spaces, make and change them
     #[command(subcommand)]
     Space(space::Command),
@@ -143,6 +147,7 @@ fn start(Cli { common, command }: Cli) -> Result<(), Failure> {
         Command::Agent(arguments) => agent::run(*arguments, common),
         Command::Plugin(arguments) => start(plugin::command(&arguments)?),
         Command::Status(arguments) => ask(common, |api| status::run(arguments, api)),
+        Command::Cluster(command) => cluster::run(command, common),
         Command::Space(command) => ask(common, |api| space::run(command, api)),
         Command::Pool(command) => ask(common, |api| pool::run(command, api)),
         Command::Address(command) => ask(common, |api| address::run(command, api)),

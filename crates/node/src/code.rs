@@ -36,11 +36,25 @@ pub enum Code {
     Unhealthy,
     /// Nobody holds the address, or more than one does.
     NotHeld,
+    /// The cluster has no such member.
+    NoSuchMember,
+    /// The change would cost the cluster its quorum.
+    QuorumAtRisk,
+    /// The member lacks too much of the log, or is silent.
+    NotCaughtUp,
+    /// The membership cannot be changed so.
+    MembershipRefused,
+    /// No join token can be made, or the one given is none.
+    NoToken,
+    /// This host cannot join.
+    CannotJoin,
+    /// The data cannot become a cluster of its own, or nobody confirmed it.
+    NotRecovered,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 22] = [
         Self::Unavailable,
         Self::OutcomeUnknown,
         Self::BadRequest,
@@ -56,6 +70,13 @@ impl Code {
         Self::Engine,
         Self::Unhealthy,
         Self::NotHeld,
+        Self::NoSuchMember,
+        Self::QuorumAtRisk,
+        Self::NotCaughtUp,
+        Self::MembershipRefused,
+        Self::NoToken,
+        Self::CannotJoin,
+        Self::NotRecovered,
     ];
 
     /// The code, `BERTH-0101` and so on.
@@ -76,6 +97,13 @@ impl Code {
             Self::Engine => "BERTH-0113",
             Self::Unhealthy => "BERTH-0114",
             Self::NotHeld => "BERTH-0115",
+            Self::NoSuchMember => "BERTH-0130",
+            Self::QuorumAtRisk => "BERTH-0131",
+            Self::NotCaughtUp => "BERTH-0132",
+            Self::MembershipRefused => "BERTH-0133",
+            Self::NoToken => "BERTH-0134",
+            Self::CannotJoin => "BERTH-0135",
+            Self::NotRecovered => "BERTH-0136",
         }
     }
 }

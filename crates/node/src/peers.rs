@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use berth_allocator::{Prefix, SpaceName};
 use berth_codec::{Kind, Record};
-use berth_replication::{AskError, Consistency, Deadline, ReadError, Servers};
+use berth_replication::{AskError, Consistency, Deadline, NodeId, ReadError, Replica, Servers};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use hosts::{OfHost, all_told, held_by_hosts};
 pub use respondent::Respondent;
 
+use crate::api::types::{Listing, Member};
 use crate::looks::{AnyLook, Look, Seen};
 
 /// What is asked.
@@ -131,6 +132,15 @@ pub async fn api(
         Answer::Api(answer) => Ok(answer),
         _ => Err(AskError::Refused(STRANGE.to_owned())),
     }
+}
+
+/// The members as the leader sees them, if it tells.
+pub async fn members(replica: &Replica, leader: NodeId, deadline: Deadline) -> Option<Vec<Member>> {
+    let target = "/v1/members?consistency=stale".to_owned();
+    let question = Question::Api { method: "GET".to_owned(), target, body: Vec::new() };
+    let told = replica.ask(leader, encode(&question).ok()?, deadline).await.ok()?;
+    let Ok(Answer::Api(answer)) = decode(&told) else { return None };
+    serde_json::from_slice::<Listing<Member>>(&answer.body).ok().map(|members| members.items)
 }
 
 /// Addresses that a host holds, or why it did not tell.

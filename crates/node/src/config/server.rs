@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use berth_replication::{Member, NodeName};
+use berth_replication::{JoinConfig, Member, NodeName, holds_cluster};
 
 use super::host::{HostConfig, is_address, is_loopback};
+use super::join::join_config;
 use super::{ConfigError, HostSettings, LISTEN, MemberSettings};
 
 /// What a server is to do.
@@ -12,10 +13,16 @@ use super::{ConfigError, HostSettings, LISTEN, MemberSettings};
 pub struct ServerConfig {
     /// As any host.
     pub host: HostConfig,
-    /// All first members of its cluster.
+    /// All first members of its cluster; none where its data tells the cluster, or a token does.
     pub members: Vec<Member>,
     /// Where it listens for nodes and agents.
     pub listen: String,
+    /// Where they reach it, if not as the list says, or where it listens.
+    pub advertise: Option<String>,
+    /// How it joins, if its data holds no cluster yet.
+    pub join: Option<JoinConfig>,
+    /// It stays a learner.
+    pub learner: bool,
     /// Log entries after which a snapshot is made, if not as usual.
     pub snapshot_after: Option<u64>,
 }
@@ -24,29 +31,56 @@ impl ServerConfig {
     /// Checks settings, and reads the secret.
     pub fn new(host: HostSettings, member: MemberSettings) -> Result<Self, ConfigError> {
         let host = HostConfig::new(host)?;
-        let listen = member.listen.unwrap_or_else(|| LISTEN.to_owned());
-        if !is_address(&listen) {
-            return Err(ConfigError::Listen { address: listen });
-        }
+        let (listen, advertise) = addresses(&member)?;
         let named = member.initial_cluster.as_deref().map(members).transpose()?;
-        let bootstrap = member.bootstrap.unwrap_or_default() || named.is_some();
-        let alone = || vec![Member { name: host.name.clone(), address: listen.clone() }];
-        let members = named.unwrap_or_else(alone);
-        if !members.iter().any(|member| member.name == host.name) {
+        let known = holds_cluster(&raft_dir(&host.data_dir));
+        let bootstrap = member.bootstrap.unwrap_or_default();
+        if member.join.is_some() && named.is_some() && !known {
+            return Err(ConfigError::JoinAndForm);
+        }
+        let members = match named {
+            Some(named) => named,
+            None if !known && member.join.is_none() => {
+                if !bootstrap {
+                    return Err(ConfigError::NoCluster { path: host.data_dir });
+                }
+                let address = advertise.clone().unwrap_or_else(|| listen.clone());
+                vec![Member { name: host.name.clone(), address }]
+            }
+            None => Vec::new(),
+        };
+        if !members.is_empty() && !members.iter().any(|member| member.name == host.name) {
             return Err(ConfigError::NotAMember { name: host.name.to_string() });
         }
-        let mut addresses = std::iter::once(&listen).chain(members.iter().map(|m| &m.address));
-        let beyond = addresses.find(|address| !is_loopback(address)).cloned();
+        let own = std::iter::once(&listen).chain(&advertise);
+        let mut all = own.chain(members.iter().map(|m| &m.address));
+        let beyond = all.find(|address| !is_loopback(address)).cloned();
         if let Some(address) = beyond.clone().filter(|_| !host.insecure) {
             return Err(ConfigError::Plaintext { address });
         }
         if host.secret.is_none() && beyond.is_some() && members.len() > 1 {
             return Err(ConfigError::SecretNeeded);
         }
-        if !bootstrap && !raft_dir(&host.data_dir).exists() {
-            return Err(ConfigError::NoCluster { path: host.data_dir });
-        }
-        Ok(Self { host, members, listen, snapshot_after: member.snapshot_after })
+        let join = member.join.as_deref().filter(|_| !known).map(|token| {
+            let address = advertise.clone().unwrap_or_else(|| listen.clone());
+            join_config(&host, token, address, member.replace.unwrap_or_default())
+        });
+        let join = join.transpose()?;
+        let learner = member.learner.unwrap_or_default();
+        let snapshot_after = member.snapshot_after;
+        Ok(Self { host, members, listen, advertise, join, learner, snapshot_after })
+    }
+
+    /// How a host joins with a token, whether or not there is data already.
+    pub fn to_join(
+        host: HostSettings,
+        member: &MemberSettings,
+        token: &str,
+    ) -> Result<JoinConfig, ConfigError> {
+        let host = HostConfig::new(host)?;
+        let (listen, advertise) = addresses(member)?;
+        let replace = member.replace.unwrap_or_default();
+        join_config(&host, token, advertise.unwrap_or(listen), replace)
     }
 
     /// Where the replica keeps its data.
@@ -58,6 +92,20 @@ impl ServerConfig {
 /// Where a replica's data is kept, below a data directory.
 pub(super) fn raft_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("raft")
+}
+
+/// Where a server listens, and where it is reached if that is not the same.
+fn addresses(member: &MemberSettings) -> Result<(String, Option<String>), ConfigError> {
+    let listen = member.listen.clone().unwrap_or_else(|| LISTEN.to_owned());
+    if !is_address(&listen) {
+        return Err(ConfigError::Listen { address: listen });
+    }
+    match &member.advertise {
+        Some(address) if !is_address(address) => {
+            Err(ConfigError::Advertise { address: address.clone() })
+        }
+        advertise => Ok((listen, advertise.clone())),
+    }
 }
 
 fn members(list: &str) -> Result<Vec<Member>, ConfigError> {

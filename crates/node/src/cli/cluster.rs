@@ -1,0 +1,40 @@
+//! `berth cluster`: what is done to the cluster as a whole.
+
+mod change;
+mod join;
+mod join_token;
+mod members;
+mod recover;
+
+use super::{Common, Failure, ask};
+
+/// Add and remove members, hand over the leadership, recover from the loss of a majority
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List the members, and how far each is
+    Members(members::Arguments),
+    /// Print a token with which another host can join; it is secret
+    JoinToken(join_token::Arguments),
+    /// Make this host a member: what `berth server --join` does, without starting it
+    Join(Box<join::Arguments>),
+    /// Give a learner a vote
+    Promote(change::Promote),
+    /// Remove a member, for good
+    Remove(change::Remove),
+    /// Have another member lead
+    TransferLeader(change::TransferLeader),
+    /// Make a cluster of one out of this stopped member, when most are lost for good
+    Recover(recover::Arguments),
+}
+
+pub(super) fn run(command: Command, common: Common) -> Result<(), Failure> {
+    match command {
+        Command::Members(arguments) => ask(common, |api| members::run(arguments, api)),
+        Command::JoinToken(arguments) => ask(common, |api| join_token::run(arguments, api)),
+        Command::Join(arguments) => join::run(*arguments, &common),
+        Command::Promote(arguments) => ask(common, |api| change::promote(arguments, api)),
+        Command::Remove(arguments) => ask(common, |api| change::remove(arguments, api)),
+        Command::TransferLeader(arguments) => ask(common, |api| change::transfer(arguments, api)),
+        Command::Recover(arguments) => recover::run(&arguments, &common),
+    }
+}
