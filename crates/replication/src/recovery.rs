@@ -4,6 +4,7 @@
 //! for when the others are gone for good. The new cluster has an id of its own: members and agents of
 //! the old one find it foreign, and its state knows that it is behind (claim rule 12).
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -128,7 +129,7 @@ pub async fn recover(data_dir: &Path) -> Result<(ClusterId, PathBuf), RecoveryEr
         nodes: [(node.get(), own)].into(),
     };
     fs::create_dir_all(&made).map_err(failed)?;
-    let grant = Grant { node, since: index, members: Default::default() };
+    let grant = Grant { node, since: index, members: BTreeMap::new() };
     let begun = DataDirectory::make(&made, cluster, (node, &name), secret.as_ref(), Some(grant));
     let begun = begun.map_err(RecoveryError::Directory)?;
     let (snapshots, _) = SnapshotStore::open(&made.join("snapshots"), cluster, None)

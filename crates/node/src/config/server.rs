@@ -31,7 +31,7 @@ impl ServerConfig {
     /// Checks settings, and reads the secret.
     pub fn new(host: HostSettings, member: MemberSettings) -> Result<Self, ConfigError> {
         let host = HostConfig::new(host)?;
-        let (listen, advertise) = addresses(&member)?;
+        let (listen, advertise) = addresses(member.listen, member.advertise)?;
         let named = member.initial_cluster.as_deref().map(members).transpose()?;
         let known = holds_cluster(&raft_dir(&host.data_dir));
         let bootstrap = member.bootstrap.unwrap_or_default();
@@ -78,7 +78,7 @@ impl ServerConfig {
         token: &str,
     ) -> Result<JoinConfig, ConfigError> {
         let host = HostConfig::new(host)?;
-        let (listen, advertise) = addresses(member)?;
+        let (listen, advertise) = addresses(member.listen.clone(), member.advertise.clone())?;
         let replace = member.replace.unwrap_or_default();
         join_config(&host, token, advertise.unwrap_or(listen), replace)
     }
@@ -95,16 +95,17 @@ pub(super) fn raft_dir(data_dir: &Path) -> PathBuf {
 }
 
 /// Where a server listens, and where it is reached if that is not the same.
-fn addresses(member: &MemberSettings) -> Result<(String, Option<String>), ConfigError> {
-    let listen = member.listen.clone().unwrap_or_else(|| LISTEN.to_owned());
+fn addresses(
+    listen: Option<String>,
+    advertise: Option<String>,
+) -> Result<(String, Option<String>), ConfigError> {
+    let listen = listen.unwrap_or_else(|| LISTEN.to_owned());
     if !is_address(&listen) {
         return Err(ConfigError::Listen { address: listen });
     }
-    match &member.advertise {
-        Some(address) if !is_address(address) => {
-            Err(ConfigError::Advertise { address: address.clone() })
-        }
-        advertise => Ok((listen, advertise.clone())),
+    match advertise {
+        Some(address) if !is_address(&address) => Err(ConfigError::Advertise { address }),
+        advertise => Ok((listen, advertise)),
     }
 }
 

@@ -86,27 +86,13 @@ pub(super) async fn start(
     };
     let recover = |reason: String| StartError::Recover { path: config.data_dir.clone(), reason };
     let kept = opening.await.map_err(|error| recover(error.to_string()))??;
-    let (node, cluster) = (kept.directory.node(), kept.directory.cluster());
+    let node = kept.directory.node();
     // Who was admitted is no first member, whatever its list says.
     let first = listed.as_ref().filter(|(_, listed)| *listed == node).map(|(first, _)| first);
-
-    let secret = config.secret.as_ref().or(kept.secret.as_ref());
-    let identity = Identity {
-        node,
-        cluster,
-        proof: Proof::new(cluster, secret),
-        agents: Proof::of_agents(secret),
-        newcomers: Proof::of_newcomers(cluster, secret),
-        directory: Arc::clone(&kept.directory),
-        fatal: fatal.clone(),
-    };
-    let tuning = &config.tuning;
+    let address = address(&config, first, node);
     let since = kept.directory.since();
-    let mut told = kept.directory.contacts();
-    told.extend(listed.iter().flat_map(|(cluster, _)| cluster.nodes.clone()));
-    let own = first.and_then(|first| first.nodes.get(&node.get())).map(|own| own.address.clone());
-    let address = config.advertise.clone().or(own).unwrap_or_else(|| config.listen.clone());
-    let links = Links::new(identity, told, config.insecure, tuning.connect_timeout, &fatal);
+    let links = links(&config, &kept, listed.as_ref().map(|(cluster, _)| cluster), &fatal);
+    let tuning = &config.tuning;
     let listener = match listener {
         Some(listener) => Ok(listener),
         None => PeerListener::bind(&config.listen, config.insecure).await,
@@ -167,6 +153,31 @@ fn listed(config: &Config) -> Result<Option<(Cluster, NodeId)>, StartError> {
 /// Whether a replica's data directory knows its cluster, so that neither a list nor a token is needed.
 pub fn holds_cluster(data_dir: &Path) -> bool {
     DataDirectory::is_whose(data_dir)
+}
+
+/// Where a node is reached: as it was told, or by its list, or where it listens.
+fn address(config: &Config, first: Option<&Cluster>, node: NodeId) -> String {
+    let listed = first.and_then(|first| first.nodes.get(&node.get()));
+    let listed = listed.map(|own| own.address.clone());
+    config.advertise.clone().or(listed).unwrap_or_else(|| config.listen.clone())
+}
+
+/// Who a node is to its peers, and where they are by all that it was told.
+fn links(config: &Config, kept: &Kept, listed: Option<&Cluster>, fatal: &Fatal) -> Links {
+    let cluster = kept.directory.cluster();
+    let secret = config.secret.as_ref().or(kept.secret.as_ref());
+    let identity = Identity {
+        node: kept.directory.node(),
+        cluster,
+        proof: Proof::new(cluster, secret),
+        agents: Proof::of_agents(secret),
+        newcomers: Proof::of_newcomers(cluster, secret),
+        directory: Arc::clone(&kept.directory),
+        fatal: fatal.clone(),
+    };
+    let mut told = kept.directory.contacts();
+    told.extend(listed.into_iter().flat_map(|cluster| cluster.nodes.clone()));
+    Links::new(identity, told, config.insecure, config.tuning.connect_timeout, fatal)
 }
 
 /// What a data directory holds.

@@ -83,7 +83,7 @@ mod tests {
         let addresses = Addresses::new(BTreeMap::from([(2, node("told:1"))]));
         let two = NodeId::new(2);
         assert_eq!(addresses.of(two), ["told:1"]);
-        assert_eq!(addresses.of(NodeId::new(3)), [String::new(); 0]);
+        assert!(addresses.of(NodeId::new(3)).is_empty());
         assert!(addresses.is_member(&NodeName::new("b").unwrap()));
         addresses.learn(BTreeMap::from([(2, node("")), (40, node("forty:1"))]));
         assert_eq!(addresses.of(two), ["told:1"]);

@@ -65,9 +65,8 @@ pub(crate) async fn ask_to_join(
     let lost = |reason: String| JoinFailure::Lost(format!("{address}: {reason}"));
     match timeout(patience, exchange(&mut stream, &request)).await {
         Ok(Ok(Response::Admitted(answer))) => answer.map_err(JoinFailure::Refused),
-        Ok(Ok(Response::Failed { reason })) => Err(lost(reason)),
+        Ok(Ok(Response::Failed { reason }) | Err(reason)) => Err(lost(reason)),
         Ok(Ok(_)) => Err(lost("its answer fits no question of ours".to_owned())),
-        Ok(Err(reason)) => Err(lost(reason)),
         Err(_) => Err(lost("no answer in time".to_owned())),
     }
 }

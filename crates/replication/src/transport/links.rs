@@ -52,8 +52,11 @@ impl Links {
         self.0.addresses.is_member(name)
     }
 
-    /// These are the members by now, as the log says.
+    /// These are the members by now, as the log says. Links to others are closed.
     pub(crate) fn learn(&self, members: BTreeMap<u64, PeerNode>) {
+        let mut open = self.0.open.lock().expect("nothing panics while it holds the links");
+        open.retain(|(node, _), _| members.contains_key(node));
+        drop(open);
         self.0.addresses.learn(members);
     }
 
