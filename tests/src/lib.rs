@@ -8,6 +8,7 @@
 mod cluster;
 mod engine;
 mod history;
+mod judged;
 mod load;
 mod node;
 mod not_run;
@@ -21,6 +22,7 @@ use tokio::time::{Instant, sleep};
 pub use cluster::{Cluster, GLOBAL, LOCAL};
 pub use engine::Engine;
 pub use history::{History, Hold};
+pub use judged::Judged;
 pub use load::Load;
 pub use node::{Node, binary};
 pub use not_run::is_root;
