@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use berth_allocator::{ClientName, PoolRange, Sharing, SpaceName, SpaceSettings, Text};
 use berth_node::docker::{Driver, DriverConfig};
 use berth_node::sender::{Sender, Target};
 use berth_node::spaces;
 use berth_replication::{
-    Clock, Config, Ledger, LedgerConfig, LedgerStartError, Member, NodeName, Replica, StartError,
-    StoreError, Tuning,
+    Clock, Config, Deadline, JoinConfig, JoinToken, Ledger, LedgerConfig, LedgerStartError, Member,
+    NodeName, Replica, Secret, StartError, StoreError, Tuning, holds_cluster, join,
 };
 
 /// The space of a host's own networks.
@@ -19,13 +20,18 @@ pub(crate) const GLOBAL_SPACE: &str = "GlobalDefault";
 /// A space that all hosts share.
 pub(crate) const SHARED_SPACE: &str = "shared";
 
+/// How long a host tries to come back: as long as it takes.
+const JOIN_MAX: Duration = Duration::from_mins(10);
+
 /// What a node must be told.
 #[derive(Clone)]
 pub(crate) struct NodeConfig {
     /// Its name.
     pub(crate) name: String,
-    /// All members, itself too.
+    /// All first members, itself too; none once it comes back as a new one.
     pub(crate) members: Vec<Member>,
+    /// With what it comes back.
+    pub(crate) token: Option<JoinToken>,
     /// Where it keeps its files.
     pub(crate) dir: PathBuf,
     /// Times and sizes of the replica.
@@ -107,6 +113,9 @@ async fn start(config: &NodeConfig, clock: Arc<dyn Clock>) -> Result<Node, End> 
         End { reason: format!("{error:?}"), lost_data }
     })?;
     let ledger = Arc::new(ledger);
+    if let Some(token) = &config.token {
+        come_back(config, name.clone(), token.clone()).await?;
+    }
     let replica = Config {
         cluster: "simulation".to_owned(),
         name: name.clone(),
@@ -115,7 +124,7 @@ async fn start(config: &NodeConfig, clock: Arc<dyn Clock>) -> Result<Node, End> 
         listen: format!("{}:7100", config.name),
         advertise: None,
         learner: false,
-        secret: None,
+        secret: Some(secret()),
         insecure: true,
         tuning: config.tuning.clone(),
     };
@@ -145,6 +154,23 @@ async fn start(config: &NodeConfig, clock: Arc<dyn Clock>) -> Result<Node, End> 
     let driver = Driver::new(driver)
         .map_err(|error| End { reason: format!("{error:?}"), lost_data: true })?;
     Ok(Node { replica, ledger, driver: Arc::new(driver) })
+}
+
+/// What all members know.
+fn secret() -> Secret {
+    Secret::new(b"known to all members").expect("it is long enough")
+}
+
+/// Joins as a new member, unless that was done.
+async fn come_back(config: &NodeConfig, name: NodeName, token: JoinToken) -> Result<(), End> {
+    let data_dir = config.dir.join("raft");
+    if holds_cluster(&data_dir) {
+        return Ok(());
+    }
+    let address = format!("{}:7100", config.name);
+    let wanted = JoinConfig { token, name, data_dir, address, replace: true, insecure: true };
+    let joined = join(wanted, Deadline::after(JOIN_MAX)).await;
+    joined.map(drop).map_err(|error| End { reason: format!("{error:?}"), lost_data: false })
 }
 
 /// Makes the cluster's spaces, as soon as it can.

@@ -18,6 +18,8 @@ use crate::membership::{Admission, ChangeFailure, Grant};
 
 /// How long connecting and greeting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// How long one member may take: one that loses power says nothing any more, and there are others.
+const ANSWER_MAX: Duration = Duration::from_secs(15);
 /// How much longer than the member may the newcomer wait.
 const MARGIN: Duration = Duration::from_secs(1);
 
@@ -59,6 +61,7 @@ pub(crate) async fn ask_to_join(
         Ok(Err(error)) => return Err(unreachable(chain(&error))),
         Err(_) => return Err(unreachable("does not greet".to_owned())),
     }
+    let deadline = deadline.min(Deadline::after(ANSWER_MAX));
     let patience_ms = deadline.millis();
     let request = Request::Admit { admission: admission.clone(), patience_ms };
     let patience = deadline.remaining() + MARGIN;
