@@ -58,6 +58,42 @@ impl Cluster {
         Node::agent(&agents, name, servers)
     }
 
+    /// A node that joins with a token of the first node, started. It is the last one from then on.
+    pub async fn join(&mut self, name: &str) -> usize {
+        let token = self.token().await;
+        let newcomer = self.newcomer(name, &token);
+        self.nodes.push(newcomer);
+        let node = self.nodes.len() - 1;
+        self.nodes[node].start();
+        self.votes(node).await;
+        node
+    }
+
+    /// A node that is to join with a token, not started yet.
+    pub fn newcomer(&self, name: &str, token: &str) -> Node {
+        let dir = self.dir.as_ref().expect("it is there until the end").path();
+        Node::newcomer(dir, name, &format!("127.0.0.1:{}", free_ports(1)[0]), token)
+    }
+
+    /// What another host needs to join.
+    pub async fn token(&self) -> String {
+        let node = self.nodes.iter().find(|node| node.is_started()).unwrap();
+        let said = node.run(&["cluster", "join-token"]).await;
+        assert!(said.status.success(), "{said:?}");
+        String::from_utf8(said.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Waits until a node votes, by its own word.
+    pub async fn votes(&self, node: usize) {
+        let node = &self.nodes[node];
+        eventually(&format!("{} votes", node.name()), async || {
+            let status = node.status().await?;
+            let own = status.members.iter().find(|member| member.name == node.name())?;
+            own.voter.then_some(())
+        })
+        .await;
+    }
+
     /// Where its nodes listen.
     pub fn servers(&self) -> String {
         let listen: Vec<&str> = self.nodes.iter().map(Node::listen).collect();
@@ -100,9 +136,15 @@ impl Cluster {
 
     /// Waits until all nodes have applied the same entries; fails unless they then hold the same.
     pub async fn agree(&self) -> Fingerprint {
+        assert!(self.nodes.iter().all(Node::is_started));
+        self.agree_running().await
+    }
+
+    /// The same, of the nodes that run.
+    pub async fn agree_running(&self) -> Fingerprint {
         eventually("all nodes have applied the same entries", async || {
             let mut found: Vec<Fingerprint> = Vec::new();
-            for node in &self.nodes {
+            for node in self.nodes.iter().filter(|node| node.is_started()) {
                 found.push(node.fingerprint().await);
             }
             let first = found.first()?.clone();

@@ -8,9 +8,12 @@
 mod cluster;
 mod engine;
 mod history;
+mod hosts;
+mod judged;
 mod load;
 mod node;
 mod not_run;
+mod page;
 mod ports;
 mod raw;
 
@@ -21,9 +24,12 @@ use tokio::time::{Instant, sleep};
 pub use cluster::{Cluster, GLOBAL, LOCAL};
 pub use engine::Engine;
 pub use history::{History, Hold};
+pub use hosts::Hosts;
+pub use judged::Judged;
 pub use load::Load;
 pub use node::{Node, binary};
 pub use not_run::is_root;
+pub use page::{Block, blocks};
 pub use ports::free_ports;
 pub use raw::{RawConnection, request};
 

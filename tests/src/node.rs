@@ -43,6 +43,8 @@ pub struct Node {
 enum Role {
     /// A node, where it listens, and the list of all nodes.
     Member { listen: String, members: String },
+    /// A node that joins, where it listens, and with which token.
+    Newcomer { listen: String, token: String },
     /// A host without a replica, and the nodes that it knows.
     Agent { servers: String },
 }
@@ -52,6 +54,22 @@ impl Node {
     pub fn new(parent: &Path, name: &str, listen: &str, members: &str) -> Self {
         let (listen, members) = (listen.to_owned(), members.to_owned());
         Self::of(parent, name, Role::Member { listen, members })
+    }
+
+    /// A node that was not started yet, and joins when it is.
+    pub fn newcomer(parent: &Path, name: &str, listen: &str, token: &str) -> Self {
+        let (listen, token) = (listen.to_owned(), token.to_owned());
+        Self::of(parent, name, Role::Newcomer { listen, token })
+    }
+
+    /// From now on it is started with nothing but its name, its data and where it listens; what its data
+    /// does not tell it does not know.
+    pub fn forget_its_list(&mut self) {
+        if let Role::Member { members: known, .. } | Role::Newcomer { token: known, .. } =
+            &mut self.role
+        {
+            known.clear();
+        }
     }
 
     /// An agent that was not started yet, in a directory of its own. `servers` is a list of
@@ -83,7 +101,7 @@ impl Node {
     /// Where it listens for the others; nothing for an agent.
     pub fn listen(&self) -> &str {
         match &self.role {
-            Role::Member { listen, .. } => listen,
+            Role::Member { listen, .. } | Role::Newcomer { listen, .. } => listen,
             Role::Agent { .. } => "",
         }
     }
@@ -111,6 +129,14 @@ impl Node {
     /// The command that is this node.
     pub fn server(&self) -> Command {
         let role = match &self.role {
+            Role::Member { listen, members: list } | Role::Newcomer { listen, token: list }
+                if list.is_empty() =>
+            {
+                vec!["server", "--listen", listen]
+            }
+            Role::Newcomer { listen, token } => {
+                vec!["server", "--listen", listen, "--join", token]
+            }
             Role::Member { listen, members } => {
                 vec!["server", "--bootstrap", "--listen", listen, "--initial-cluster", members]
             }

@@ -55,6 +55,8 @@ pub enum Kind {
     LedgerEntry = 9,
     /// What a front-end keeps across its own restarts.
     FrontEnd = 10,
+    /// What a newcomer needs to join a cluster.
+    JoinToken = 11,
     /// What a backup holds.
     Backup = 14,
     /// From which backup a data directory was made.
@@ -74,6 +76,7 @@ impl core::fmt::Display for Kind {
             Self::DataDirectory => "data directory",
             Self::LedgerEntry => "ledger entry",
             Self::FrontEnd => "front-end",
+            Self::JoinToken => "join token",
             Self::Backup => "backup",
             Self::Origin => "origin",
         })

@@ -10,6 +10,7 @@ mod cluster;
 mod export;
 mod health;
 mod hosts;
+mod members;
 mod pieces;
 mod pools;
 mod problem;
@@ -36,7 +37,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use berth_allocator::SpaceName;
 use berth_replication::{Ledger, NodeName};
 use hyper::service::Service;
@@ -153,6 +154,11 @@ impl Api {
             .route("/v1/backup", get(backup::download))
             .route("/v1/verify", post(verify::all))
             .route("/v1/resume", post(resume::resume))
+            .route("/v1/members", get(members::list))
+            .route("/v1/members/{member}", delete(members::remove))
+            .route("/v1/members/{member}/promote", post(members::promote))
+            .route("/v1/leader", put(members::lead))
+            .route("/v1/join-tokens", post(members::token))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .layer(middleware::from_fn_with_state(self.clone(), through::servers))

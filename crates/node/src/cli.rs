@@ -85,6 +85,9 @@ enum Command {
     Plugin(plugin::Arguments),
     /// Show members, leader, log, spaces, and what is wrong
     Status(status::Arguments),
+    /// Members and leadership, backups, and what to do when a majority is lost
+    #[command(subcommand)]
+    Cluster(cluster::Command),
     /// Look at address spaces, make and change them
     #[command(subcommand)]
     Space(space::Command),
@@ -94,9 +97,6 @@ enum Command {
     /// Look at addresses, and release what is left of them
     #[command(subcommand)]
     Address(address::Command),
-    /// Back the cluster up, restore it, compare its nodes
-    #[command(subcommand)]
-    Cluster(cluster::Command),
     /// Print spaces, reservations, pools and addresses as JSON Lines
     Export(export::Arguments),
     /// Explain who holds an address or a pool, since when, and what to do
@@ -150,10 +150,10 @@ fn start(Cli { common, command }: Cli) -> Result<(), Failure> {
         Command::Agent(arguments) => agent::run(*arguments, common),
         Command::Plugin(arguments) => start(plugin::command(&arguments)?),
         Command::Status(arguments) => ask(common, |api| status::run(arguments, api)),
+        Command::Cluster(command) => cluster::run(command, common),
         Command::Space(command) => ask(common, |api| space::run(command, api)),
         Command::Pool(command) => ask(common, |api| pool::run(command, api)),
         Command::Address(command) => ask(common, |api| address::run(command, api)),
-        Command::Cluster(command) => cluster::run(command, common),
         Command::Export(arguments) => ask(common, |api| export::run(arguments, api)),
         Command::Why(arguments) => ask(common, |api| why::run(arguments, api)),
         Command::Doctor(arguments) => ask(common, |api| doctor::run(arguments, api)),

@@ -38,11 +38,25 @@ pub enum Code {
     NotHeld,
     /// The backup is none, or cannot be restored there.
     Backup,
+    /// The cluster has no such member.
+    NoSuchMember,
+    /// The change would cost the cluster its quorum.
+    QuorumAtRisk,
+    /// The member lacks too much of the log, or is silent.
+    NotCaughtUp,
+    /// The membership cannot be changed so.
+    MembershipRefused,
+    /// No join token can be made, or the one given is none.
+    NoToken,
+    /// This host cannot join.
+    CannotJoin,
+    /// The data cannot become a cluster of its own, or nobody confirmed it.
+    NotRecovered,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 23] = [
         Self::Unavailable,
         Self::OutcomeUnknown,
         Self::BadRequest,
@@ -59,6 +73,13 @@ impl Code {
         Self::Unhealthy,
         Self::NotHeld,
         Self::Backup,
+        Self::NoSuchMember,
+        Self::QuorumAtRisk,
+        Self::NotCaughtUp,
+        Self::MembershipRefused,
+        Self::NoToken,
+        Self::CannotJoin,
+        Self::NotRecovered,
     ];
 
     /// The code, `BERTH-0101` and so on.
@@ -80,6 +101,13 @@ impl Code {
             Self::Unhealthy => "BERTH-0114",
             Self::NotHeld => "BERTH-0115",
             Self::Backup => "BERTH-0120",
+            Self::NoSuchMember => "BERTH-0130",
+            Self::QuorumAtRisk => "BERTH-0131",
+            Self::NotCaughtUp => "BERTH-0132",
+            Self::MembershipRefused => "BERTH-0133",
+            Self::NoToken => "BERTH-0134",
+            Self::CannotJoin => "BERTH-0135",
+            Self::NotRecovered => "BERTH-0136",
         }
     }
 }

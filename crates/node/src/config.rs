@@ -6,6 +6,7 @@
 mod agent;
 mod error;
 mod host;
+mod join;
 mod server;
 mod settings;
 

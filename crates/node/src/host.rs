@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use berth_allocator::{ClientName, Prefix, Rejection, SpaceSettings, Text};
 use berth_replication::{
-    FatalError, Ledger, LedgerConfig, LedgerStartError, ServersError, StartError, SystemClock,
+    FatalError, JoinError, Ledger, LedgerConfig, LedgerStartError, ServersError, StartError,
+    SystemClock,
 };
 use ipamapi::server::{
     BindError, PluginSocket, Server as PluginServer, ServerConfig as PluginServerConfig,
@@ -51,6 +52,9 @@ pub enum HostError {
     /// The replica.
     #[error("cannot start this node of the cluster")]
     Replica(#[source] StartError),
+    /// Joining the cluster.
+    #[error("cannot join the cluster")]
+    Join(#[source] JoinError),
     /// The cluster's servers.
     #[error("cannot look for the cluster's servers")]
     Servers(#[source] ServersError),
@@ -79,6 +83,7 @@ impl HostError {
     pub fn code(&self) -> Code {
         match self {
             Self::Fatal(_) => Code::Fatal,
+            Self::Join(_) => Code::CannotJoin,
             _ => Code::CannotStart,
         }
     }
@@ -96,7 +101,7 @@ impl Sockets {
         let inside = |socket: &Path| socket.starts_with(&config.data_dir);
         if inside(&config.plugin_socket) || inside(&config.api_socket) {
             // Else it would be made with a socket's mode.
-            make_data_dir(config)?;
+            make_data_dir(&config.data_dir)?;
         }
         let mode = PluginServerConfig::default().socket_mode;
         let plugin = PluginSocket::bind(&config.plugin_socket, mode).await;
@@ -108,17 +113,17 @@ impl Sockets {
 }
 
 /// For this host's user alone.
-fn make_data_dir(config: &HostConfig) -> Result<(), HostError> {
+pub(crate) fn make_data_dir(data_dir: &Path) -> Result<(), HostError> {
     use std::os::unix::fs::DirBuilderExt;
     let mut builder = std::fs::DirBuilder::new();
-    let made = builder.recursive(true).mode(0o700).create(&config.data_dir);
-    let path = config.data_dir.display().to_string();
+    let made = builder.recursive(true).mode(0o700).create(data_dir);
+    let path = data_dir.display().to_string();
     made.map_err(|source| HostError::DataDir { path, source })
 }
 
 /// Makes the data directory, and opens the ledger in it.
 pub(crate) async fn open_ledger(config: &HostConfig) -> Result<Arc<Ledger>, HostError> {
-    make_data_dir(config)?;
+    make_data_dir(&config.data_dir)?;
     let ledger = LedgerConfig {
         dir: config.ledger_dir(),
         name: config.name.clone(),

@@ -20,7 +20,7 @@ pub use hosts::{OfHost, all_told, held_by_hosts};
 pub use respondent::Respondent;
 
 use crate::api::Problem;
-use crate::api::types::Fingerprint;
+use crate::api::types::{Fingerprint, Listing, Member};
 use crate::looks::{AnyLook, Look, Seen};
 
 /// What is asked.
@@ -144,7 +144,26 @@ pub(crate) async fn fingerprint(
     mark: LogIndex,
     deadline: Deadline,
 ) -> Result<Fingerprint, String> {
-    let target = format!("/v1/fingerprint?mark={mark}");
+    get(replica, node, format!("/v1/fingerprint?mark={mark}"), deadline).await
+}
+
+/// Asks the leader's API for the members as it sees them.
+pub(crate) async fn members(
+    replica: &Replica,
+    leader: NodeId,
+    deadline: Deadline,
+) -> Result<Vec<Member>, String> {
+    let target = "/v1/members?consistency=stale".to_owned();
+    get::<Listing<Member>>(replica, leader, target, deadline).await.map(|members| members.items)
+}
+
+/// What a node's API has at a path.
+async fn get<T: DeserializeOwned>(
+    replica: &Replica,
+    node: NodeId,
+    target: String,
+    deadline: Deadline,
+) -> Result<T, String> {
     let question = encode(&Question::Api { method: "GET".into(), target, body: Vec::new() })?;
     let told = replica.ask(node, question, deadline).await.map_err(|error| error.to_string())?;
     let Answer::Api(answer) = decode(&told)? else { return Err(STRANGE.to_owned()) };

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use berth_allocator::Text;
 use berth_replication::{
-    Config, FatalError, Ledger, PeerListener, Replica, StartError, SystemClock, Tuning,
+    Config, Deadline, FatalError, JoinConfig, Joined, Ledger, PeerListener, Replica, StartError,
+    SystemClock, Tuning, join,
 };
 
 use crate::api::Cluster;
@@ -18,6 +19,8 @@ use crate::spaces;
 
 /// All clusters' name; their members' names tell them apart.
 pub(crate) const CLUSTER: &str = "berth";
+/// How long a host tries to join.
+pub(crate) const JOIN_MAX: Duration = Duration::from_mins(1);
 /// How long the stores may take to close.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
@@ -29,6 +32,14 @@ pub async fn run(config: ServerConfig) -> Result<(), HostError> {
 async fn serve(config: ServerConfig, stop: Stop) -> Result<(), HostError> {
     let sockets = Sockets::bind(&config.host).await?;
     let listener = listen(&config).await?;
+    if let Some(wanted) = config.join.clone() {
+        // Only now: what is made belongs to a process that can serve.
+        host::make_data_dir(&config.host.data_dir)?;
+        tokio::select! {
+            joined = join_cluster(wanted) => drop(joined?),
+            () = stopped(stop.clone()) => return Ok(()),
+        }
+    }
     let stores = Stores::open(&config, listener).await?;
     let served = tokio::select! {
         served = serve_from(&stores, &config, sockets, stop) => served,
@@ -69,6 +80,17 @@ async fn serve_from(
     tracing::info!("stopping");
     while servers.join_next().await.is_some() {}
     Ok(())
+}
+
+/// Joins a cluster, and says so.
+pub(crate) async fn join_cluster(wanted: JoinConfig) -> Result<Joined, HostError> {
+    let address = wanted.address.clone();
+    let joined = join(wanted, Deadline::after(JOIN_MAX)).await.map_err(HostError::Join)?;
+    tracing::info!(
+        node = %joined.node, cluster = %joined.cluster, %address,
+        "admitted to the cluster; the leader is to reach this node at that address"
+    );
+    Ok(joined)
 }
 
 /// Where a node keeps what it knows.
@@ -120,6 +142,8 @@ fn replica_config(config: &ServerConfig) -> Config {
         members: config.members.clone(),
         data_dir: config.raft_dir(),
         listen: config.listen.clone(),
+        advertise: config.advertise.clone(),
+        learner: config.learner,
         secret: config.host.secret.clone(),
         insecure: config.host.insecure,
         tuning: config.snapshot_after.map_or_else(Tuning::default, |entries| Tuning {

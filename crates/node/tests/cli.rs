@@ -10,9 +10,17 @@ fn berth(arguments: &[&str]) -> Output {
     command.args(arguments).env_clear().output().unwrap()
 }
 
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 28] = [
     &["server"],
     &["status"],
+    &["cluster"],
+    &["cluster", "members"],
+    &["cluster", "join-token"],
+    &["cluster", "join"],
+    &["cluster", "promote"],
+    &["cluster", "remove"],
+    &["cluster", "transfer-leader"],
+    &["cluster", "recover"],
     &["space"],
     &["space", "ls"],
     &["space", "show"],
@@ -43,7 +51,9 @@ fn the_first_help_fits_a_screen_and_shows_an_example() {
 
 #[test]
 fn each_commands_help_ends_with_examples() {
-    for command in COMMANDS.into_iter().filter(|command| !matches!(command, ["space" | "pool"])) {
+    for command in
+        COMMANDS.into_iter().filter(|command| !matches!(command, ["space" | "pool" | "cluster"]))
+    {
         let said = berth(&[command, &["--help"]].concat());
         let help = String::from_utf8(said.stdout).unwrap();
         let (_, examples) = help.rsplit_once("Examples:").unwrap_or_else(|| panic!("{help}"));
@@ -53,7 +63,7 @@ fn each_commands_help_ends_with_examples() {
 
 #[test]
 fn wrong_usage_has_an_exit_code_of_its_own() {
-    let wrong: [&[&str]; 7] = [
+    let wrong: [&[&str]; 9] = [
         &[],
         &["dance"],
         &["pool", "show"],
@@ -61,6 +71,8 @@ fn wrong_usage_has_an_exit_code_of_its_own() {
         &["address", "show", "10.0.0.256"],
         &["space", "show", "../etc"],
         &["status", "--output", "xml"],
+        &["cluster", "remove", "../etc"],
+        &["cluster", "join", "nonsense", "--name", "n1"],
     ];
     for arguments in wrong {
         let said = berth(arguments);

@@ -53,6 +53,8 @@ fn mistakes_are_told() {
     let cluster = |list: &str| {
         (host(), MemberSettings { initial_cluster: Some(list.to_owned()), ..member() })
     };
+    let advertise = |at: &str| (host(), MemberSettings { advertise: Some(at.into()), ..member() });
+    let join = |token: &str| (host(), MemberSettings { join: Some(token.into()), ..member() });
     let realm = |realm: &str| (HostSettings { realm: Some(realm.into()), ..host() }, member());
     let mistakes = [
         (named("a/b"), "\"a/b\" is not a node's name"),
@@ -72,6 +74,14 @@ fn mistakes_are_told() {
         (cluster("N1=127.0.0.1:1,N1=127.0.0.1:2"), "names N1 twice"),
         (cluster("N1=127.0.0.1:1,N2=127.0.0.1:1"), "127.0.0.1:1 twice"),
         (cluster("N1=127.0.0.1:1,N2=10.0.0.1:1"), "10.0.0.1:1 is not on loopback"),
+        (advertise("db1"), "set --advertise to HOST:PORT"),
+        (advertise("10.0.0.1:7100"), "10.0.0.1:7100 is not on loopback"),
+        (join("berth-join-AAAA"), "join token cannot be used"),
+        (join("a secret"), "this is no join token"),
+        (
+            (host(), MemberSettings { join: Some("t".into()), ..cluster("N1=127.0.0.1:1").1 }),
+            "exclude each other",
+        ),
         (
             (
                 HostSettings { insecure: Some(true), ..host() },
@@ -158,6 +168,10 @@ fn a_file_has_the_flags_names() {
         plugin-socket = "/p"
         bootstrap = true
         initial-cluster = "N1=127.0.0.1:1"
+        advertise = "h:1"
+        join = "t"
+        replace = true
+        learner = true
         snapshot-after = 7
         bootstrap-secret-file = "/s"
         realm = "r"
@@ -190,7 +204,11 @@ fn a_file_has_the_flags_names() {
             MemberSettings {
                 listen: Some(_),
                 bootstrap: Some(true),
+                advertise: Some(_),
                 initial_cluster: Some(_),
+                join: Some(_),
+                replace: Some(true),
+                learner: Some(true),
                 snapshot_after: Some(7),
             },
         agent: AgentSettings { server: Some(_) },

@@ -84,6 +84,8 @@ async fn start(dir: &Path) -> Vec<Replica> {
             members: members.clone(),
             data_dir: dir.join(member.name.as_str()),
             listen: member.address.clone(),
+            advertise: None,
+            learner: false,
             secret: None,
             insecure: false,
             tuning: Tuning::default(),

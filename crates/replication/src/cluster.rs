@@ -1,8 +1,9 @@
 //! Who forms the cluster: the list of first members, and what follows from it.
 //!
-//! Every node is given the same list. Its names, sorted, number the members, and together they make
+//! Each of them is given the same list. Its names, sorted, number the members, and together they make
 //! the cluster's id: nodes that were given other names find each other foreign. Addresses are how
-//! to reach a member, not who it is: they may differ from node to node, and change.
+//! to reach a member, not who it is: they may differ from node to node, and change. Later members
+//! are admitted ([`crate::membership`]), and numbered from behind the first.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,9 @@ use crate::raft::PeerNode;
 use crate::{ClusterId, NodeId, NodeName};
 
 /// Bytes in an address.
-const ADDRESS_BYTES_MAX: usize = 256;
+pub(crate) const ADDRESS_BYTES_MAX: usize = 256;
+/// Members of a cluster, learners included.
+pub(crate) const MEMBERS_MAX: usize = 15;
 
 /// A first member of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,9 +75,6 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Members of a new cluster.
-    const MEMBERS_MAX: usize = 15;
-
     /// Checks the list and numbers its members, of a cluster that began with nothing.
     #[cfg(test)]
     pub(crate) fn new(name: &str, members: &[Member]) -> Result<Self, ClusterError> {
@@ -87,7 +87,7 @@ impl Cluster {
         members: &[Member],
         origin: Option<&Origin>,
     ) -> Result<Self, ClusterError> {
-        let (count, max) = (members.len(), Self::MEMBERS_MAX);
+        let (count, max) = (members.len(), MEMBERS_MAX);
         if count == 0 {
             return Err(ClusterError::Empty);
         }

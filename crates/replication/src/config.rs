@@ -15,16 +15,22 @@ const CLUSTER_NAME_BYTES_MAX: usize = 128;
 pub struct Config {
     /// The cluster's name, the same on every node.
     pub cluster: String,
-    /// This node's name; one of the members'.
+    /// This node's name.
     pub name: NodeName,
-    /// The first members, on every node the same names. Their addresses may change; the names may
-    /// not, they are the cluster's identity.
+    /// The first members, on each of them the same names, this node's too. Their addresses may change;
+    /// the names may not, they are the cluster's identity. None where the data directory tells the
+    /// cluster.
     pub members: Vec<Member>,
     /// Where this node keeps its log and snapshots; nobody else's. Made if it does not exist.
     pub data_dir: PathBuf,
     /// Host and port to listen on for peers.
     pub listen: String,
-    /// What all members know; `None` only where nobody else can reach them.
+    /// Where peers reach this node, if not at its address in the list, or where it listens.
+    pub advertise: Option<String>,
+    /// It stays a learner until somebody promotes it, where it is not a voter yet.
+    pub learner: bool,
+    /// What all members know; `None` only where nobody else can reach them, or where the data directory
+    /// tells, since a token told it.
     pub secret: Option<Secret>,
     /// Allows plaintext beyond loopback.
     pub insecure: bool,

@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use berth_codec::Record;
 
+use crate::membership::{Admission, ChangeFailure, Grant, Standing};
 use crate::raft::{
     EntryRecord, LogPosition, MembershipRecord, PayloadRecord, PeerRecord, VoteRecord,
 };
 use crate::snapshot::Header;
 use crate::transport::{
-    AgentHello, AgentWelcome, AppendOutcome, Candidacy, Failure, Hello, Lane, Refusal, Request,
-    Response, TransferOutcome, Welcome,
+    AgentHello, AgentWelcome, AppendOutcome, Candidacy, Failure, Hello, JoinHello, JoinWelcome,
+    Lane, Refusal, Request, Response, TransferOutcome, Welcome,
 };
-use crate::{ClusterId, NodeName};
+use crate::{ClusterId, MemberChange, MembershipRefusal, NodeId, NodeName};
 
 /// One line for each encoding. A new version adds lines; none ever changes.
 const GOLDEN: &str = include_str!("golden.txt");
@@ -153,9 +154,41 @@ fn of_agents() -> String {
     .concat()
 }
 
+/// What newcomers say and are told, and what is said of members.
+fn of_members() -> String {
+    let (cluster, node) = (ClusterId::new([7; 16]), NodeId::new(20));
+    let name = NodeName::new("d").unwrap();
+    let hello = JoinHello { protocol: 1, cluster, name: name.clone(), proof: [9; 32] };
+    let admission = Admission { name, address: "h:1".into(), replace: true };
+    let peer = PeerRecord { name: "a".into(), address: "h:1".into() };
+    let grant = Grant { node, since: 9, members: BTreeMap::from([(1, peer)]) };
+    let change = |change| Request::Change { change, patience_ms: 5 };
+    let refused = ChangeFailure::Refused(MembershipRefusal::UnderWay);
+    let hindered = ChangeFailure::Hindered(Failure::NotLeader);
+    [
+        line("join-hello", &hello),
+        line("join-accepted", &JoinWelcome::Accepted { proof: [9; 32] }),
+        line("join-turned-away", &JoinWelcome::Refused(Refusal::Secret)),
+        line("admit", &Request::Admit { admission, patience_ms: 5 }),
+        line("admitted", &Response::Admitted(Ok(grant))),
+        line("promote", &change(MemberChange::Promote { node })),
+        line("remove", &change(MemberChange::Remove { node, force: true })),
+        line("lead", &change(MemberChange::Lead { node: Some(node) })),
+        line("move", &change(MemberChange::Move { node, address: "h:2".into() })),
+        line("changed", &Response::Changed(Ok(()))),
+        line("not-changed", &Response::Changed(Err(refused))),
+        line("hindered", &Response::Changed(Err(hindered))),
+        line("ask-standing", &Request::Standing { node, since: 9 }),
+        line("unsuspected", &Response::Standing(Standing::Unsuspected { leader: Some(2) })),
+        line("removed", &Response::Standing(Standing::Removed { by: 30 })),
+        crate::token::golden(),
+    ]
+    .concat()
+}
+
 #[test]
 fn encodings_are_what_they_were() {
     let now = [on_disk(), greetings(), asked(), answered(), of_agents()];
-    let now = [now.concat(), crate::backup::golden()].concat();
+    let now = [now.concat(), crate::backup::golden(), of_members()].concat();
     assert_eq!(now, GOLDEN, "now:\n{now}");
 }

@@ -4,6 +4,8 @@
 //!   once they are committed and applied, and reads the state linearizably.
 //! - [`Ledger`] is the same for one host alone: durable, without a quorum, without a network.
 //! - [`Servers`] is the cluster as a host without a replica speaks to it.
+//! - [`join`] makes this host a member of a cluster that is there, [`recover`] makes a cluster of one out
+//!   of a member whose cluster is lost.
 //!
 //! Invariants: nothing is acknowledged before it is durable, and the first failed write or sync
 //! ends the node ([`Fatal`]). An answer is given only after its command took effect; where that is
@@ -32,14 +34,17 @@ pub mod fuzzing;
 mod golden;
 #[cfg(shuttle)]
 pub mod interleavings;
+mod join;
 #[cfg(all(test, feature = "failpoints"))]
 mod kills;
 mod ledger;
 mod machine;
+mod membership;
 mod proposer;
 mod raft;
 mod random;
 mod reads;
+mod recovery;
 mod replica;
 mod rocks;
 mod secret;
@@ -48,6 +53,7 @@ mod servers;
 pub mod sim;
 mod snapshot;
 mod sync;
+mod token;
 mod transport;
 mod types;
 
@@ -62,16 +68,21 @@ pub use config::{Config, ConfigError, Tuning};
 pub use deadline::Deadline;
 pub use directory::DirectoryError;
 pub use fatal::{Fatal, FatalError};
+pub use join::{JoinConfig, JoinError, Joined, join};
 pub use ledger::{Ledger, LedgerConfig, LedgerError, LedgerStartError, LedgerStatus};
+pub use membership::{MemberChange, MembershipError, MembershipRefusal};
 pub use proposer::{NotExecuted, ProposeError, Proposed};
 pub use random::fill_random;
 pub use reads::{Consistency, Read, ReadError};
+pub use recovery::{Loss, RecoveryError, Survivor, recover, set_aside, survivor};
 pub use replica::{
-    AskError, Fingerprint, MemberStatus, NotMarked, Replica, Respond, Role, StartError, Status,
+    AskError, Fingerprint, MemberStatus, NoToken, NotMarked, Replica, Respond, Role, StartError,
+    Status, holds_cluster,
 };
 pub use rocks::{CommittedEntry, EntryError, StoreError, committed_entries};
 pub use secret::{Secret, SecretError};
 pub use servers::{Servers, ServersConfig, ServersError, ServersStatus};
 pub use snapshot::SnapshotError;
+pub use token::{JoinToken, TokenError};
 pub use transport::PeerListener;
 pub use types::{ClusterId, LogIndex, NodeId, NodeName, Term};

@@ -2,6 +2,7 @@
 
 mod compare;
 mod core;
+mod members;
 mod question;
 mod service;
 mod start;
@@ -16,9 +17,10 @@ use tokio::task::JoinSet;
 
 pub(crate) use self::core::{Core, Executed, Hindrance, unexpected};
 pub use compare::NotMarked;
+pub use members::NoToken;
 pub(crate) use question::RespondentSlot;
 pub use question::{AskError, Respond};
-pub use start::StartError;
+pub use start::{StartError, holds_cluster};
 pub use status::{Fingerprint, MemberStatus, Role, Status};
 
 use crate::attendants::Attendants;
@@ -29,7 +31,7 @@ use crate::proposer::Proposer;
 use crate::reads::ReadIndexes;
 use crate::{
     Backup, Clock, ClusterId, Config, Consistency, Deadline, Fatal, LogIndex, NodeId, NodeName,
-    PeerListener, ProposeError, Proposed, Read, ReadError,
+    PeerListener, ProposeError, Proposed, Read, ReadError, Secret,
 };
 
 /// How long a leader that stops waits for another one to take over.
@@ -48,6 +50,7 @@ struct Inner {
     fatal: Fatal,
     respondent: RespondentSlot,
     attendants: Attendants,
+    secret: Option<Secret>,
     /// What runs beside Raft; it ends with this.
     tasks: tokio::sync::Mutex<JoinSet<()>>,
 }
@@ -117,7 +120,7 @@ impl Replica {
 
     /// How the node is.
     pub fn status(&self) -> Status {
-        status::status(&self.0.core)
+        self.0.core.status()
     }
 
     /// Waits until the status is as wanted; `None` if the deadline passes before, or the node ends.
@@ -169,23 +172,6 @@ impl Replica {
     pub async fn make_snapshot(&self) {
         // Fails when the node has stopped: then there is nothing to make.
         let _ = self.0.core.raft().trigger().snapshot().await;
-    }
-
-    /// Hands the leadership to another node, if this one leads. True once another one does.
-    pub async fn hand_over(&self, deadline: Deadline) -> bool {
-        let status = self.status();
-        if status.role != Role::Leader {
-            return status.leader.is_some();
-        }
-        let best =
-            status.members.iter().filter(|member| member.node != status.node && member.voter);
-        let Some(best) = best.max_by_key(|member| member.matched) else { return false };
-        let trigger = self.0.core.raft().trigger();
-        if trigger.transfer_leader(best.node.get()).await.is_err() {
-            return false;
-        }
-        let other = |status: &Status| status.leader.is_some_and(|leader| leader != status.node);
-        self.status_when(deadline, other).await.is_some()
     }
 
     /// Stops the node: hands over the leadership, then ends all it does. What was not answered yet

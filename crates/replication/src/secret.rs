@@ -42,6 +42,10 @@ impl Secret {
         }
         Ok(Self(secret.to_owned()))
     }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl std::fmt::Debug for Secret {
@@ -68,6 +72,15 @@ impl Proof {
     pub(crate) fn of_agents(secret: Option<&Secret>) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"berth agent");
+        hash.update(secret.map(|secret| secret.0.as_slice()).unwrap_or_default());
+        Self(hash.finalize().into())
+    }
+
+    /// For newcomers, which know from a token what members know.
+    pub(crate) fn of_newcomers(cluster: ClusterId, secret: Option<&Secret>) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"berth newcomer");
+        hash.update(cluster.bytes());
         hash.update(secret.map(|secret| secret.0.as_slice()).unwrap_or_default());
         Self(hash.finalize().into())
     }

@@ -28,7 +28,7 @@ use crate::cluster::{ClusterError, check_address};
 use crate::proposer::{Execute, Proposer};
 use crate::replica::{Executed, Hindrance, unexpected};
 use crate::transport::{
-    AgentIdentity, CallError, Greeter, Link, Plaintext, Request, Response, Target,
+    AgentIdentity, CallError, Greeter, Link, Plaintext, Request, Response, Target, Whereabouts,
 };
 use crate::{AskError, ClusterId, Deadline, NodeName, ProposeError, Proposed, Respond, Secret};
 
@@ -207,7 +207,7 @@ impl Core {
     fn link(&self, address: &str) -> Link {
         Link::new(Target {
             greeter: Greeter::Agent(Arc::clone(&self.identity)),
-            address: address.to_owned(),
+            whereabouts: Whereabouts::Fixed(address.to_owned()),
             plaintext: self.plaintext,
             connect_timeout: CONNECT_MAX,
         })

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use berth_replication::JoinToken;
 use berth_replication::sim::{self, Machine};
 use tokio::runtime::{Builder, RngSeed, Runtime};
 use tokio::time::Instant;
@@ -127,6 +128,22 @@ impl Host {
         // The node's small files are synced before anything depends on them, but for its journals,
         // which count within one boot only.
         self.machine.reboot();
+    }
+
+    /// Whether it keeps a replica.
+    pub(crate) fn is_member(&self) -> bool {
+        self.config.is_member
+    }
+
+    /// A host that is off loses what it has of the cluster, and comes back with a token.
+    pub(crate) fn wipe(&mut self, token: JoinToken) {
+        let raft = self.config.dir.join("raft");
+        self.machine.disk.wipe(&raft);
+        // It may never have come so far as to make it.
+        let _ = std::fs::remove_dir_all(&raft);
+        self.machine.forget();
+        self.config.members.clear();
+        self.config.token = Some(token);
     }
 
     /// Stops it, as SIGSTOP does: its clock goes on.

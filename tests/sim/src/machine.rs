@@ -75,6 +75,11 @@ impl SimulatedMachine {
         Self { host, disk, clock, network, names, rng, witness, boots, engine }
     }
 
+    /// What it was seen to do counts no more: it is another member from now on.
+    pub(crate) fn forget(&self) {
+        self.witness.lock().unwrap_or_else(PoisonError::into_inner).forget(self.host);
+    }
+
     /// It lost power, with everything that ran on it.
     pub(crate) fn reboot(&self) {
         self.boots.fetch_add(1, Ordering::Relaxed);

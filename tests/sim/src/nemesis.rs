@@ -1,10 +1,13 @@
 //! Strikes: draws faults as the scenario says, and undoes each after a while.
 
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use berth_replication::sim::WriteFault;
-use berth_replication::{Deadline, Replica, Role};
+use berth_replication::{
+    Deadline, JoinToken, MemberChange, MembershipError, NodeId, Replica, Role,
+};
 
 use crate::claimant::{Claimant, Kind};
 use crate::network::{HostId, Latency, Micros};
@@ -12,6 +15,9 @@ use crate::node::Node;
 use crate::rng::Rng;
 use crate::scenario::{Fault, Scenario};
 use crate::scene::Scene;
+
+/// How long whoever removes a member waits.
+const ASK_MAX: Duration = Duration::from_secs(10);
 
 /// What undoes a fault.
 #[derive(Debug, Clone)]
@@ -31,6 +37,19 @@ pub(crate) struct Nemesis {
     lasts: Micros,
     faults: Vec<Fault>,
     remedies: Vec<(Micros, Remedy)>,
+    /// What a host comes back with, once a node has made one: it says the same for the whole run.
+    token: Option<JoinToken>,
+    /// The one that is to come back as a new member: one at a time, else data is lost with good reason.
+    away: Option<Away>,
+}
+
+/// A host whose member is, or may be, one no more.
+struct Away {
+    host: HostId,
+    /// The number that it had.
+    was: NodeId,
+    /// It is a member still, since that was refused.
+    refused: Arc<Mutex<bool>>,
 }
 
 impl Nemesis {
@@ -44,6 +63,8 @@ impl Nemesis {
             lasts: scenario.fault_lasts,
             faults: scenario.faults.clone(),
             remedies: Vec::new(),
+            token: None,
+            away: None,
         }
     }
 
@@ -141,25 +162,23 @@ impl Nemesis {
                 scene.hosts[host].runs()
             }
             Fault::Handover => leader(scene).is_some_and(|leader| {
-                let node = scene.hosts[leader].node();
-                let Some(replica) = node.and_then(|node| node.replica().cloned()) else {
+                let Some(replica) = replica(scene, leader) else {
                     return false;
                 };
                 scene.hosts[leader].spawn(async move {
                     replica.hand_over(Deadline::after(Duration::from_secs(2))).await;
                 })
             }),
-            Fault::Snapshot => {
-                let node = scene.hosts[host].node();
-                node.and_then(|node| node.replica().cloned()).is_some_and(|replica| {
-                    scene.hosts[host].spawn(async move { replica.make_snapshot().await })
-                })
-            }
+            Fault::Snapshot => replica(scene, host).is_some_and(|replica| {
+                scene.hosts[host].spawn(async move { replica.make_snapshot().await })
+            }),
             Fault::EngineRestart => {
                 let pause = self.rng.between(10_000, 2_000_000);
                 self.end_engine(scene, claimants, host, pause);
                 true
             }
+            Fault::Replacement => self.replace(scene, claimants, host, until),
+            Fault::Removal => self.remove(scene, host),
             Fault::ManagerChange => {
                 let pause = self.rng.between(10_000, 3_000_000);
                 let swarm = claimants.iter_mut().find(|claimant| claimant.kind() == Kind::Swarm);
@@ -169,6 +188,82 @@ impl Nemesis {
                 })
             }
         }
+    }
+
+    /// Whether all hosts are members that vote, so that one of them may go.
+    fn may_one_go(&mut self, scene: &Scene) -> bool {
+        if let Some(Away { host, was, refused }) = &self.away {
+            let refused = *refused.lock().unwrap_or_else(PoisonError::into_inner);
+            let back = replica(scene, *host).is_some_and(|replica| {
+                let status = replica.status();
+                let votes =
+                    |it: &berth_replication::MemberStatus| it.node == status.node && it.voter;
+                status.node != *was && status.members.iter().any(votes)
+            });
+            if !refused && !back {
+                return false;
+            }
+            self.away = None;
+        }
+        let members = scene.hosts.iter().filter(|host| host.is_member()).count();
+        let token = scene.hosts.iter().find_map(|host| {
+            let node = host.node()?;
+            let replica = node.replica()?;
+            let all = replica.status().members.len() == members;
+            replica.join_token().ok().filter(|_| all)
+        });
+        self.token = self.token.take().or(token);
+        self.token.is_some()
+    }
+
+    /// A host loses power, and what it has of the cluster.
+    fn replace(
+        &mut self,
+        scene: &mut Scene,
+        claimants: &mut [Claimant],
+        host: HostId,
+        until: Micros,
+    ) -> bool {
+        let Some(replica) = replica(scene, host) else { return false };
+        if !self.may_one_go(scene) || !self.lose_power(scene, claimants, host, until) {
+            return false;
+        }
+        self.away = Some(Away { host, was: replica.node(), refused: Arc::default() });
+        scene.hosts[host].wipe(self.token.clone().expect("there is one"));
+        true
+    }
+
+    /// A host's member is removed, by another one's word.
+    fn remove(&mut self, scene: &mut Scene, host: HostId) -> bool {
+        let Some(going) = replica(scene, host) else { return false };
+        if !self.may_one_go(scene) {
+            return false;
+        }
+        let asked = self.rng.below(scene.hosts.len());
+        let Some(asking) = replica(scene, asked) else { return false };
+        let was = going.node();
+        let refused = Arc::new(Mutex::new(false));
+        self.away = Some(Away { host, was, refused: Arc::clone(&refused) });
+        scene.hosts[asked].spawn(async move {
+            let change = MemberChange::Remove { node: was, force: false };
+            let removed = asking.change_members(&change, Deadline::after(ASK_MAX)).await;
+            if let Err(MembershipError::Refused(_) | MembershipError::Unavailable { .. }) = removed
+            {
+                *refused.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            }
+        })
+    }
+
+    /// Whether a process ended because its member was removed: then it comes back as a new one.
+    pub(crate) fn was_removed(&mut self, scene: &mut Scene, host: HostId, reason: &str) -> bool {
+        let Some(token) = self.token.clone().filter(|_| reason.contains("was removed")) else {
+            return false;
+        };
+        scene.count("members that were told to go");
+        scene.hosts[host].wipe(token);
+        let now = scene.now;
+        scene.hosts[host].start(now);
+        true
     }
 
     fn kill(&mut self, scene: &mut Scene, host: HostId, until: Micros) -> bool {
@@ -262,4 +357,9 @@ pub(crate) fn leader(scene: &Scene) -> Option<HostId> {
         status.is_some_and(|status| status.role == Role::Leader)
     };
     (0..scene.nodes).find(leads)
+}
+
+/// The replica of a host that serves and has one.
+fn replica(scene: &Scene, host: HostId) -> Option<Replica> {
+    scene.hosts[host].node()?.replica().cloned()
 }

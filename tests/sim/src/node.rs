@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_allocator::{ClientName, PoolRange, Sharing, SpaceName, SpaceSettings, Text};
@@ -11,8 +12,9 @@ use berth_node::peers::Respondent;
 use berth_node::sender::{Identity, Sender, Target};
 use berth_node::spaces;
 use berth_replication::{
-    Clock, Config, Ledger, LedgerConfig, LedgerStartError, Member, NodeName, Replica, Respond,
-    Servers, ServersConfig, StartError, StoreError, Tuning,
+    Clock, Config, Deadline, JoinConfig, JoinToken, Ledger, LedgerConfig, LedgerStartError, Member,
+    NodeName, Replica, Respond, Secret, Servers, ServersConfig, StartError, StoreError, Tuning,
+    holds_cluster, join,
 };
 use bytes::Bytes;
 
@@ -23,6 +25,9 @@ pub(crate) const GLOBAL_SPACE: &str = "GlobalDefault";
 /// A space that all hosts share.
 pub(crate) const SHARED_SPACE: &str = "shared";
 
+/// How long a host tries to come back: as long as it takes.
+const JOIN_MAX: Duration = Duration::from_mins(10);
+
 /// What a node must be told.
 #[derive(Clone)]
 pub(crate) struct NodeConfig {
@@ -30,8 +35,10 @@ pub(crate) struct NodeConfig {
     pub(crate) name: String,
     /// It keeps a replica; else it is an agent.
     pub(crate) is_member: bool,
-    /// All members of the cluster.
+    /// All first members of the cluster; none once a member comes back as a new one.
     pub(crate) members: Vec<Member>,
+    /// With what it comes back.
+    pub(crate) token: Option<JoinToken>,
     /// Where it keeps its files.
     pub(crate) dir: PathBuf,
     /// Times and sizes of the replica.
@@ -198,13 +205,18 @@ async fn replica(
     name: &NodeName,
     clock: Arc<dyn Clock>,
 ) -> Result<Replica, End> {
+    if let Some(token) = &config.token {
+        come_back(config, name.clone(), token.clone()).await?;
+    }
     let replica = Config {
         cluster: "simulation".to_owned(),
         name: name.clone(),
         members: config.members.clone(),
         data_dir: config.dir.join("raft"),
         listen: format!("{}:7100", config.name),
-        secret: None,
+        advertise: None,
+        learner: false,
+        secret: Some(secret()),
         insecure: true,
         tuning: config.tuning.clone(),
     };
@@ -224,7 +236,7 @@ fn servers(config: &NodeConfig, name: &NodeName) -> Result<Servers, End> {
         name: name.clone(),
         servers: config.members.iter().map(|member| member.address.clone()).collect(),
         dir: config.dir.join("servers"),
-        secret: None,
+        secret: Some(secret()),
         insecure: true,
     };
     Servers::start(&servers).map_err(|error| End { reason: format!("{error:?}"), lost_data: true })
@@ -250,6 +262,23 @@ fn respondent(config: &NodeConfig, ledger: &Arc<Ledger>, cluster: &Cluster) -> A
         Cluster::Servers(servers) => servers.answer_with(answering),
     }
     respondent
+}
+
+/// What all members know.
+fn secret() -> Secret {
+    Secret::new(b"known to all members").expect("it is long enough")
+}
+
+/// Joins as a new member, unless that was done.
+async fn come_back(config: &NodeConfig, name: NodeName, token: JoinToken) -> Result<(), End> {
+    let data_dir = config.dir.join("raft");
+    if holds_cluster(&data_dir) {
+        return Ok(());
+    }
+    let address = format!("{}:7100", config.name);
+    let wanted = JoinConfig { token, name, data_dir, address, replace: true, insecure: true };
+    let joined = join(wanted, Deadline::after(JOIN_MAX)).await;
+    joined.map(drop).map_err(|error| End { reason: format!("{error:?}"), lost_data: false })
 }
 
 /// Makes the cluster's spaces, as soon as it can.

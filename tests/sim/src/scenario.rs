@@ -48,11 +48,15 @@ pub enum Fault {
     EngineRestart,
     /// Another manager of the Swarm leads.
     ManagerChange,
+    /// A host loses what it has of the cluster, and comes back as a new member in its own place.
+    Replacement,
+    /// A member is removed while it runs, and comes back as a new one.
+    Removal,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Kill,
         Self::PowerLoss,
         Self::PowerLossOfAll,
@@ -70,7 +74,11 @@ impl Fault {
         Self::Snapshot,
         Self::EngineRestart,
         Self::ManagerChange,
+        Self::Replacement,
+        Self::Removal,
     ];
+    /// Those that change who is a member.
+    pub(crate) const MEMBERSHIP: [Self; 2] = [Self::Replacement, Self::Removal];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -92,6 +100,8 @@ impl Fault {
             Self::Snapshot => "snapshot",
             Self::EngineRestart => "engine restart",
             Self::ManagerChange => "manager change",
+            Self::Replacement => "replaced member",
+            Self::Removal => "removed member",
         }
     }
 
@@ -148,11 +158,20 @@ impl Scenario {
         let nodes = if rng.chance(300) { 5 } else { 3 };
         let mut faults = Vec::new();
         while faults.is_empty() {
-            for fault in Fault::ALL {
+            let others = Fault::ALL.into_iter().filter(|it| !Fault::MEMBERSHIP.contains(it));
+            for fault in others {
                 if rng.chance(450) {
                     let weight = rng.between(1, fault.weight_max());
                     faults.extend((0..weight).map(|_| fault));
                 }
+            }
+        }
+        // Drawn beside the others, which are as they were.
+        let members = &mut Rng::new(seed, "members");
+        for fault in Fault::MEMBERSHIP {
+            if members.chance(300) {
+                let weight = members.between(1, fault.weight_max());
+                faults.extend((0..weight).map(|_| fault));
             }
         }
         let majority = nodes / 2 + 1;

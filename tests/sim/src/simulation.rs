@@ -21,7 +21,7 @@ use crate::node::NodeConfig;
 use crate::panics;
 use crate::report::Report;
 use crate::rng::Rng;
-use crate::scenario::Scenario;
+use crate::scenario::{Fault, Scenario};
 use crate::scene::Scene;
 use crate::trace::Trace;
 use crate::verdict;
@@ -95,6 +95,7 @@ impl Simulation {
                 name: name(host),
                 is_member: host < nodes,
                 members: members.clone(),
+                token: None,
                 dir: dir.path().join(name(host)),
                 tuning: scenario.tuning.clone(),
                 ledger_snapshot_after: scenario.ledger_snapshot_after,
@@ -183,6 +184,9 @@ impl Simulation {
             let what = format!("K2: n{} cannot start again: {}", host + 1, end.reason);
             self.scene.violation(what);
         }
+        if self.nemesis.was_removed(&mut self.scene, host, &end.reason) {
+            return;
+        }
         if self.wanted[host] {
             self.nemesis.restart_later(&self.scene, host);
         }
@@ -192,7 +196,9 @@ impl Simulation {
     fn heal(&mut self) {
         let mut rng = Rng::new(self.scenario.seed, "core");
         let mut left: Vec<HostId> = (0..self.scenario.nodes).collect();
-        while left.len() > self.scenario.core {
+        // With other members the core is another one, too: then it is all of them.
+        let as_begun = Fault::MEMBERSHIP.iter().all(|it| self.scene.counted(it.name()) == 0);
+        while as_begun && left.len() > self.scenario.core {
             let away = left.remove(rng.below(left.len()));
             self.wanted[away] = false;
             self.scene.hosts[away].kill(true);
@@ -276,8 +282,7 @@ impl Simulation {
         };
         let digest = self.scene.network.digest();
         self.scene.trace.bytes(&digest.to_le_bytes());
-        let struck: u64 =
-            crate::scenario::Fault::ALL.iter().map(|fault| self.scene.counted(fault.name())).sum();
+        let struck: u64 = Fault::ALL.iter().map(|fault| self.scene.counted(fault.name())).sum();
         let mut invalid = None;
         if struck == 0 {
             invalid = Some("no fault struck".to_owned());

@@ -65,6 +65,11 @@ impl Witness {
         std::mem::take(&mut self.faults)
     }
 
+    /// A host comes back as another member.
+    pub(crate) fn forget(&mut self, host: HostId) {
+        self.nodes.remove(&host);
+    }
+
     /// A node tells something.
     pub(crate) fn see(&mut self, host: HostId, event: &Event<'_>) {
         match event {

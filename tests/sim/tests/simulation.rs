@@ -35,6 +35,8 @@ fn seeds_that_failed_pass() {
     pass([318, 658]);
     // It was repeated twice: the one in the middle, for which nobody waited, took the answer.
     pass([554]);
+    // A newcomer waited for a member that had lost power until its time was over.
+    pass([22]);
 }
 
 #[test]
@@ -77,7 +79,7 @@ const CAUGHT_BY: [(&str, u64); 8] = [
     ("forget-vote", 1),
     ("no-dedup", 3),
     ("blind-adoption", 1),
-    ("stale-release", 22),
-    ("undone-adoption", 162),
+    ("stale-release", 534),
+    ("undone-adoption", 46),
     ("local-clock", 1),
 ];

@@ -1,11 +1,7 @@
 //! Backups of real clusters, restored into new ones: by the commands of `docs/operating/backup.md`, word for word.
 
 #[cfg(test)]
-mod hosts;
-#[cfg(test)]
 mod million;
-#[cfg(test)]
-mod page;
 #[cfg(test)]
 mod refused;
 #[cfg(test)]

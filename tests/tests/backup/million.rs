@@ -46,6 +46,8 @@ async fn replicas(nodes: &[Node]) -> Vec<Replica> {
             members: members.clone(),
             data_dir: node.data_dir.join("raft"),
             listen: node.listen().to_owned(),
+            advertise: None,
+            learner: false,
             secret: None,
             insecure: false,
             tuning: Tuning::default(),

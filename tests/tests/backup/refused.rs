@@ -5,7 +5,7 @@ use std::process::Output;
 
 use berth_tests::GLOBAL;
 
-use crate::hosts::Hosts;
+use crate::restored::hosts;
 
 fn refused(output: &Output, code: i32, reason: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
@@ -15,7 +15,7 @@ fn refused(output: &Output, code: i32, reason: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_restored_is_refused_before_anything_is_made() {
-    let hosts = Hosts::start().await;
+    let hosts = hosts().await;
     let engine = hosts.host("n2").engine();
     engine.handshake().await.unwrap();
     let pool = engine.pool(GLOBAL, "10.79.0.0/24").await.unwrap().id;

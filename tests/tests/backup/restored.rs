@@ -5,11 +5,8 @@ use std::fs;
 use std::net::IpAddr;
 
 use berth_node::api::types::{ExportLine, Space};
-use berth_tests::{Engine, GLOBAL, eventually};
+use berth_tests::{Block, Cluster, Engine, GLOBAL, Hosts, blocks, eventually};
 use ipamapi::{IpamError, PoolId};
-
-use crate::hosts::Hosts;
-use crate::page::{Block, blocks};
 
 const PAGE: &str = include_str!("../../../docs/operating/backup.md");
 const SUBNET: &str = "10.77.0.0/24";
@@ -112,9 +109,19 @@ impl Engines {
     }
 }
 
+/// Three servers, which know each other by a list, and an agent.
+pub(crate) async fn hosts() -> Hosts {
+    let cluster = Cluster::start(3).await;
+    let members = cluster.nodes.iter().map(|node| format!("{}={}", node.name(), node.listen()));
+    let list = members.collect::<Vec<_>>().join(",");
+    let mut hosts = Hosts::of(cluster).await;
+    hosts.environment.insert("BERTH_INITIAL_CLUSTER".to_owned(), list);
+    hosts
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_restores_a_cluster_that_gives_nothing_twice() {
-    let mut hosts = Hosts::start().await;
+    let mut hosts = hosts().await;
     let mut page = blocks(PAGE).into_iter();
     let mut engines = Engines::claim(&hosts).await;
     for block in until(&mut page, "berth export") {

@@ -9,6 +9,8 @@ mod engines;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod members;
+#[cfg(test)]
 mod quorum;
 #[cfg(test)]
 mod restart;

@@ -37,6 +37,8 @@ impl Cluster {
             members: vec![Member { name, address: listen.clone() }],
             data_dir: dir.path().join("raft"),
             listen,
+            advertise: None,
+            learner: false,
             secret: None,
             insecure: false,
             tuning: Tuning::default(),

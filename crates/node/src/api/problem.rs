@@ -32,7 +32,10 @@ impl Problem {
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
             Code::BadRequest => StatusCode::BAD_REQUEST,
-            Code::NoSuchPath | Code::NotInAnyPool => StatusCode::NOT_FOUND,
+            Code::NoSuchPath | Code::NotInAnyPool | Code::NoSuchMember => StatusCode::NOT_FOUND,
+            Code::QuorumAtRisk | Code::NotCaughtUp | Code::MembershipRefused | Code::NoToken => {
+                StatusCode::CONFLICT
+            }
             Code::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,

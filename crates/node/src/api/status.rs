@@ -169,7 +169,7 @@ fn role(role: Role) -> &'static str {
     }
 }
 
-fn member(member: &MemberStatus) -> Member {
+pub(super) fn member(member: &MemberStatus) -> Member {
     let millis = |heard: Duration| u64::try_from(heard.as_millis()).unwrap_or(u64::MAX);
     Member {
         name: member.name.clone(),

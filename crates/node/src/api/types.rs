@@ -156,6 +156,21 @@ pub struct Member {
     pub matched: Option<u64>,
 }
 
+/// Who leads, or is to lead.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Leader {
+    /// The member's name or number; asked without one, the member that is furthest.
+    pub member: Option<String>,
+}
+
+/// What another host needs to join the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinToken {
+    /// One line, as secret as the cluster's secret, which is in it.
+    pub token: String,
+}
+
 /// Hashes of what a node holds: nodes that applied the same entries have the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {

@@ -1,15 +1,32 @@
 //! `berth cluster`: what is done to the cluster as a whole.
 
 mod backup;
+mod change;
+mod join;
+mod join_token;
+mod members;
+mod recover;
 mod restore;
 mod resume;
 mod verify;
 
 use super::{Common, Failure, ask};
 
-/// Back the cluster up, restore it, compare its nodes
+/// Members and leadership, backups, and what to do when a majority is lost
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
+    /// List the members, and how far each is
+    Members(members::Arguments),
+    /// Print a token with which another host can join; it is secret
+    JoinToken(join_token::Arguments),
+    /// Make this host a member: what `berth server --join` does, without starting it
+    Join(Box<join::Arguments>),
+    /// Give a learner a vote
+    Promote(change::Promote),
+    /// Remove a member, for good
+    Remove(change::Remove),
+    /// Have another member lead
+    TransferLeader(change::TransferLeader),
     /// Write the cluster's state to a file, while it serves
     Backup(backup::Arguments),
     /// Make the data directory of a first member of a new cluster out of a backup
@@ -18,13 +35,22 @@ pub(super) enum Command {
     Resume(resume::Arguments),
     /// Compare the states of all nodes
     Verify(verify::Arguments),
+    /// Make a cluster of one out of this stopped member, when most are lost for good
+    Recover(recover::Arguments),
 }
 
 pub(super) fn run(command: Command, common: Common) -> Result<(), Failure> {
     match command {
+        Command::Members(arguments) => ask(common, |api| members::run(arguments, api)),
+        Command::JoinToken(arguments) => ask(common, |api| join_token::run(arguments, api)),
+        Command::Join(arguments) => join::run(*arguments, &common),
+        Command::Promote(arguments) => ask(common, |api| change::promote(arguments, api)),
+        Command::Remove(arguments) => ask(common, |api| change::remove(arguments, api)),
+        Command::TransferLeader(arguments) => ask(common, |api| change::transfer(arguments, api)),
         Command::Backup(arguments) => ask(common, |api| backup::run(arguments, api)),
         Command::Restore(arguments) => restore::run(arguments, &common),
         Command::Resume(arguments) => ask(common, |api| resume::run(arguments, api)),
         Command::Verify(arguments) => ask(common, |api| verify::run(arguments, api)),
+        Command::Recover(arguments) => recover::run(&arguments, &common),
     }
 }

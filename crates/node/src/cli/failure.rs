@@ -35,6 +35,11 @@ impl Failure {
         Self { exit, code: code.to_string(), text: text.into() }
     }
 
+    /// The same, with an error and all its causes.
+    pub(super) fn of(code: Code, error: &dyn Error) -> Self {
+        Self::new(code, chain(error))
+    }
+
     /// The process itself could not be set up.
     pub(super) fn cannot_start(error: &io::Error) -> Self {
         Self::new(Code::CannotStart, format!("cannot start: {error}"))

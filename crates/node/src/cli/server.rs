@@ -14,6 +14,8 @@ Examples:
     berth server --name N1 --listen 10.1.0.1:7100 --insecure \\
       --initial-cluster N1=10.1.0.1:7100,N2=10.1.0.2:7100,N3=10.1.0.3:7100 \\
       --bootstrap-secret-file /etc/berth/secret
+  One more node, with a token that `berth cluster join-token` prints on another one:
+    berth server --name N4 --listen 10.1.0.4:7100 --insecure --join TOKEN
 
 A flag wins over its environment variable, and that over the same key of the configuration file.";
 

@@ -70,22 +70,24 @@ fn summary(status: &Status) -> String {
         let text = "gives nothing new from what it may not know: see `berth cluster resume --help`";
         known.push(("restored", text.to_owned()));
     }
-    [facts(known), members(status), space::summary(&status.spaces)].join("\n\n")
+    let members = members(&status.members, status.leader.as_deref());
+    [facts(known), members, space::summary(&status.spaces)].join("\n\n")
 }
 
 fn speaks_to(server: Option<&str>) -> String {
     server.map(|server| format!(" of {server}")).unwrap_or_default()
 }
 
-fn members(status: &Status) -> String {
-    let rows = status.members.iter().map(|member| {
+/// The members, one a line.
+pub(super) fn members(members: &[Member], leader: Option<&str>) -> String {
+    let rows = members.iter().map(|member| {
         let heard = member.heard_ms_ago.map(|millis| format!("{millis} ms ago"));
         let matched = member.matched.map(|index| index.to_string());
         vec![
             Cell::new(&member.name),
             Cell::new(member.id),
             Cell::new(&member.address),
-            Cell::new(role(status, member)),
+            Cell::new(role(member, leader)),
             cell(matched.as_deref()),
             cell(heard.as_deref()),
         ]
@@ -93,9 +95,9 @@ fn members(status: &Status) -> String {
     table(&["MEMBER", "#ID", "ADDRESS", "ROLE", "#LOG", "HEARD"], rows)
 }
 
-fn role(status: &Status, member: &Member) -> &'static str {
+fn role(member: &Member, leader: Option<&str>) -> &'static str {
     match member.voter {
-        _ if status.leader.as_deref() == Some(&member.name) => "leader",
+        _ if leader == Some(&member.name) => "leader",
         true => "voter",
         false => "learner",
     }

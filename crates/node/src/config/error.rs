@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use berth_replication::SecretError;
+use berth_replication::{SecretError, TokenError};
 
 /// A mistake in the configuration. Nothing was started.
 #[derive(Debug, thiserror::Error)]
@@ -69,9 +69,33 @@ pub enum ConfigError {
         /// The address.
         address: String,
     },
+    /// Not an address at which to be reached.
+    #[error(
+        "{address:?} is not an address: set --advertise to HOST:PORT, as other hosts reach this node"
+    )]
+    Advertise {
+        /// As it was given.
+        address: String,
+    },
+    /// The token is none.
+    #[error(transparent)]
+    Token(TokenError),
+    /// Members on other hosts could not reach this node.
+    #[error(
+        "the cluster's members are on other hosts, and {address} is this host's own: set --listen, or \
+         --advertise, to an address at which they reach this node"
+    )]
+    Unreachable {
+        /// The address.
+        address: String,
+    },
+    /// A cluster is formed or joined, not both.
+    #[error("--join and --initial-cluster exclude each other: a cluster is joined, or formed")]
+    JoinAndForm,
     /// There is no cluster to start, and none may be made.
     #[error(
-        "{} holds no cluster: add --bootstrap to form a new one, or correct --data-dir", path.display()
+        "{} holds no cluster: add --bootstrap to form a new one, or --join TOKEN to join one, or correct \
+         --data-dir", path.display()
     )]
     NoCluster {
         /// The data directory.

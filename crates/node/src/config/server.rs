@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use berth_replication::{Member, NodeName};
+use berth_replication::{JoinConfig, Member, NodeName, holds_cluster};
 
 use super::host::{HostConfig, is_address, is_loopback, names};
+use super::join::join_config;
 use super::{ConfigError, DATA_DIR, HostSettings, LISTEN, MemberSettings};
 
 /// What a server is to do.
@@ -12,10 +13,16 @@ use super::{ConfigError, DATA_DIR, HostSettings, LISTEN, MemberSettings};
 pub struct ServerConfig {
     /// As any host.
     pub host: HostConfig,
-    /// All first members of its cluster.
+    /// All first members of its cluster; none where its data tells the cluster, or a token does.
     pub members: Vec<Member>,
     /// Where it listens for nodes and agents.
     pub listen: String,
+    /// Where they reach it, if not as the list says, or where it listens.
+    pub advertise: Option<String>,
+    /// How it joins, if its data holds no cluster yet.
+    pub join: Option<JoinConfig>,
+    /// It stays a learner.
+    pub learner: bool,
     /// Log entries after which a snapshot is made, if not as usual.
     pub snapshot_after: Option<u64>,
 }
@@ -24,21 +31,46 @@ impl ServerConfig {
     /// Checks settings, and reads the secret.
     pub fn new(host: HostSettings, member: MemberSettings) -> Result<Self, ConfigError> {
         let host = HostConfig::new(host)?;
-        let bootstrap = member.bootstrap.unwrap_or_default() || member.initial_cluster.is_some();
-        let (listen, list) = (member.listen, member.initial_cluster.as_deref());
-        let (listen, members) = first_members(&host.name, listen, list)?;
-        let mut addresses = std::iter::once(&listen).chain(members.iter().map(|m| &m.address));
-        let beyond = addresses.find(|address| !is_loopback(address)).cloned();
+        let (listen, advertise) = addresses(member.listen, member.advertise)?;
+        let known = holds_cluster(&raft_dir(&host.data_dir));
+        let reached = advertise.clone().unwrap_or_else(|| listen.clone());
+        let members = match member.initial_cluster.as_deref() {
+            Some(_) if member.join.is_some() && !known => return Err(ConfigError::JoinAndForm),
+            None if member.join.is_some() || known => Vec::new(),
+            None if !member.bootstrap.unwrap_or_default() => {
+                return Err(ConfigError::NoCluster { path: host.data_dir });
+            }
+            list => first_members(&host.name, &reached, list)?,
+        };
+        let own = std::iter::once(&listen).chain(&advertise);
+        let mut all = own.chain(members.iter().map(|m| &m.address));
+        let beyond = all.find(|address| !is_loopback(address)).cloned();
         if let Some(address) = beyond.clone().filter(|_| !host.insecure) {
             return Err(ConfigError::Plaintext { address });
         }
         if host.secret.is_none() && beyond.is_some() && members.len() > 1 {
             return Err(ConfigError::SecretNeeded);
         }
-        if !bootstrap && !raft_dir(&host.data_dir).exists() {
-            return Err(ConfigError::NoCluster { path: host.data_dir });
-        }
-        Ok(Self { host, members, listen, snapshot_after: member.snapshot_after })
+        let join =
+            member.join.as_deref().filter(|_| !known).map(|token| {
+                join_config(&host, token, reached, member.replace.unwrap_or_default())
+            });
+        let join = join.transpose()?;
+        let learner = member.learner.unwrap_or_default();
+        let snapshot_after = member.snapshot_after;
+        Ok(Self { host, members, listen, advertise, join, learner, snapshot_after })
+    }
+
+    /// How a host joins with a token, whether or not there is data already.
+    pub fn to_join(
+        host: HostSettings,
+        member: &MemberSettings,
+        token: &str,
+    ) -> Result<JoinConfig, ConfigError> {
+        let host = HostConfig::new(host)?;
+        let (listen, advertise) = addresses(member.listen.clone(), member.advertise.clone())?;
+        let replace = member.replace.unwrap_or_default();
+        join_config(&host, token, advertise.unwrap_or(listen), replace)
     }
 
     /// Where the replica keeps its data.
@@ -68,11 +100,12 @@ impl FirstMember {
     pub fn new(
         name: Option<String>,
         data_dir: Option<PathBuf>,
-        member: &MemberSettings,
+        member: MemberSettings,
     ) -> Result<Self, ConfigError> {
         let (name, _) = names(name)?;
-        let (listen, list) = (member.listen.clone(), member.initial_cluster.as_deref());
-        let (_, members) = first_members(&name, listen, list)?;
+        let (listen, advertise) = addresses(member.listen, member.advertise)?;
+        let list = member.initial_cluster.as_deref();
+        let members = first_members(&name, &advertise.unwrap_or(listen), list)?;
         Ok(Self { name, members, data_dir: data_dir.unwrap_or_else(|| DATA_DIR.into()) })
     }
 
@@ -82,23 +115,33 @@ impl FirstMember {
     }
 }
 
-/// Where a node listens, and all first members: the node alone, unless there is a list.
+/// All first members: the node alone, unless there is a list.
 fn first_members(
     name: &NodeName,
-    listen: Option<String>,
+    address: &str,
     list: Option<&str>,
-) -> Result<(String, Vec<Member>), ConfigError> {
+) -> Result<Vec<Member>, ConfigError> {
+    let alone = || vec![Member { name: name.clone(), address: address.to_owned() }];
+    let members = list.map(members).transpose()?.unwrap_or_else(alone);
+    if !members.iter().any(|member| member.name == *name) {
+        return Err(ConfigError::NotAMember { name: name.to_string() });
+    }
+    Ok(members)
+}
+
+/// Where a server listens, and where it is reached if that is not the same.
+fn addresses(
+    listen: Option<String>,
+    advertise: Option<String>,
+) -> Result<(String, Option<String>), ConfigError> {
     let listen = listen.unwrap_or_else(|| LISTEN.to_owned());
     if !is_address(&listen) {
         return Err(ConfigError::Listen { address: listen });
     }
-    let named = list.map(members).transpose()?;
-    let alone = || vec![Member { name: name.clone(), address: listen.clone() }];
-    let members = named.unwrap_or_else(alone);
-    if !members.iter().any(|member| member.name == *name) {
-        return Err(ConfigError::NotAMember { name: name.to_string() });
+    match advertise {
+        Some(address) if !is_address(&address) => Err(ConfigError::Advertise { address }),
+        advertise => Ok((listen, advertise)),
     }
-    Ok((listen, members))
 }
 
 fn members(list: &str) -> Result<Vec<Member>, ConfigError> {

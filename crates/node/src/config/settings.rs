@@ -85,6 +85,10 @@ pub struct MemberSettings {
     #[arg(long, env = "BERTH_LISTEN", hide_env_values = true, value_name = "HOST:PORT")]
     pub listen: Option<String>,
 
+    /// Where nodes and agents reach this node, if not where it listens
+    #[arg(long, env = "BERTH_ADVERTISE", hide_env_values = true, value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+
     /// Form a new cluster if the data directory holds none
     #[arg(long, env = "BERTH_BOOTSTRAP", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
@@ -98,6 +102,20 @@ pub struct MemberSettings {
         value_name = "N1=HOST:PORT,N2=…"
     )]
     pub initial_cluster: Option<String>,
+
+    /// Join a cluster if the data directory holds none: a token of `berth cluster join-token`
+    #[arg(long, env = "BERTH_JOIN", hide_env_values = true, value_name = "TOKEN")]
+    pub join: Option<String>,
+
+    /// Join in the place of the member of this name, whose data is gone
+    #[arg(long, env = "BERTH_REPLACE", hide_env_values = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
+    pub replace: Option<bool>,
+
+    /// Stay a learner, without a vote, until `berth cluster promote`
+    #[arg(long, env = "BERTH_LEARNER", hide_env_values = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
+    pub learner: Option<bool>,
 
     /// Log entries after which a snapshot is made; half as many are kept behind it [default: 10000]
     #[arg(long, env = "BERTH_SNAPSHOT_AFTER", hide_env_values = true, value_name = "ENTRIES")]
@@ -182,6 +200,10 @@ impl MemberSettings {
     pub fn or(self, other: Self) -> Self {
         Self {
             listen: self.listen.or(other.listen),
+            advertise: self.advertise.or(other.advertise),
+            join: self.join.or(other.join),
+            replace: self.replace.or(other.replace),
+            learner: self.learner.or(other.learner),
             bootstrap: self.bootstrap.or(other.bootstrap),
             initial_cluster: self.initial_cluster.or(other.initial_cluster),
             snapshot_after: self.snapshot_after.or(other.snapshot_after),

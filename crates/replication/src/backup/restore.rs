@@ -13,7 +13,7 @@ use berth_allocator::{Revision, State, Timestamp};
 
 use super::{BackupFile, BackupInfo, Origin, RestoreError};
 use crate::cluster::Cluster;
-use crate::directory::{DataDirectory, DirectoryError};
+use crate::directory::{DataDirectory, DirectoryError, NewOwner};
 use crate::raft::{LogPosition, MembershipRecord, PeerRecord};
 use crate::snapshot::SnapshotStore;
 use crate::{ClusterId, Member, NodeName};
@@ -169,7 +169,8 @@ fn make(
         written.map_err(RestoreError::Snapshot)?;
         origin.write(dir).map_err(RestoreError::Directory)
     };
-    let directory = DataDirectory::make(dir, cluster.id, node, name, || {
+    let owner = NewOwner::first(cluster.id, node, name);
+    let directory = DataDirectory::make(dir, owner, || {
         fill().inspect_err(|_| {
             // What stays all the same is refused, at a start and at another attempt.
             let _ = fs::remove_dir_all(&snapshots);

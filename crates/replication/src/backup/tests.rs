@@ -265,6 +265,8 @@ async fn a_node_whose_state_is_another_shows_at_a_mark() {
             members: members.clone(),
             data_dir: wanted.data_dir,
             listen: member.address.clone(),
+            advertise: None,
+            learner: false,
             secret: None,
             insecure: false,
             tuning: Tuning::default(),

@@ -91,6 +91,12 @@ impl Applied {
         tokio::time::timeout_at(deadline.instant(), reached).await.is_ok()
     }
 
+    /// The last applied entry's index, and the membership as of it.
+    pub(crate) fn membership(&self) -> (Option<u64>, StoredMembership) {
+        let point = self.point();
+        (point.last.as_ref().map(LogId::index), point.membership.clone())
+    }
+
     pub(super) fn point(&self) -> RwLockReadGuard<'_, Point> {
         self.point.read().expect("nothing panics while it holds the state")
     }

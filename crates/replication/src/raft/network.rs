@@ -31,14 +31,17 @@ pub(crate) struct NetworkFactory {
 
 impl NetworkFactory {
     fn network(&self, target: u64, node: &PeerNode, lane: Lane) -> Network {
+        self.links.hint(NodeId::new(target), node);
         Network {
-            link: self.links.to(NodeId::new(target), node, lane),
+            link: self.links.to(NodeId::new(target), lane),
             append_timeout: self.append_timeout,
             piece_timeout: self.piece_timeout,
         }
     }
 }
 
+/// Where a member is, a link finds out for itself, each time that it connects: the library keeps its
+/// connections when a member moves.
 impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
     type Network = Network;
 

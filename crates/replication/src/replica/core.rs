@@ -11,6 +11,8 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardReason, LinearizableReadError, RaftError};
 use tokio::time::timeout_at;
 
+use super::Status;
+use super::status::status;
 use crate::machine::Applied;
 use crate::proposer::Execute;
 use crate::raft::{PeerNode, Proposal, Raft, TypeConfig};
@@ -72,7 +74,9 @@ pub(crate) struct Core {
     pub(super) raft: Raft,
     pub(super) applied: Applied,
     pub(super) links: Links,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Whose turn it is to change the membership, while this node leads.
+    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The index and the answers of an executed batch.
@@ -149,30 +153,30 @@ impl Core {
     }
 
     /// A member, as the log has it.
-    pub(super) fn peer(&self, node: NodeId) -> Option<PeerNode> {
+    pub(crate) fn peer(&self, node: NodeId) -> Option<PeerNode> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         metrics.membership_config.get_node(&node.get()).cloned()
     }
 
     /// Who leads, as far as this node knows.
-    fn leader(&self) -> Option<(NodeId, PeerNode)> {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let leader = metrics.current_leader?;
-        let node = metrics.membership_config.get_node(&leader).cloned().unwrap_or_default();
-        Some((NodeId::new(leader), node))
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        self.raft.metrics().borrow_watched().current_leader.map(NodeId::new)
+    }
+
+    /// How the node is.
+    pub(crate) fn status(&self) -> Status {
+        status(self)
     }
 
     /// Asks the leader; gives up when another one leads.
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         leader: NodeId,
-        node: &PeerNode,
         request: &Request,
         deadline: Deadline,
     ) -> Result<Response, Hindrance> {
-        let link = self.links.to(leader, node, Lane::Forward);
+        let link = self.links.to(leader, Lane::Forward);
         tokio::select! {
             response = link.call(request, deadline) => Ok(response?),
             () = self.leads_no_more(leader) => {
@@ -195,10 +199,10 @@ impl Confirm for Core {
     /// By the leader's word.
     async fn read_index(&self, deadline: Deadline) -> Result<u64, Hindrance> {
         match self.leader().ok_or(Hindrance::NoLeader)? {
-            (leader, _) if leader == self.node() => Ok(self.read_index_here(deadline).await?),
-            (leader, node) => {
+            leader if leader == self.node() => Ok(self.read_index_here(deadline).await?),
+            leader => {
                 let request = Request::ReadIndex { patience_ms: deadline.millis() };
-                match self.ask(leader, &node, &request, deadline).await? {
+                match self.ask(leader, &request, deadline).await? {
                     Response::ReadIndex(result) => Ok(result?),
                     other => Err(unexpected(other)),
                 }
@@ -215,12 +219,10 @@ impl Execute for Core {
         deadline: Deadline,
     ) -> Result<Executed, Hindrance> {
         match self.leader().ok_or(Hindrance::NoLeader)? {
-            (leader, _) if leader == self.node() => {
-                Ok(self.execute_here(commands, deadline).await?)
-            }
-            (leader, node) => {
+            leader if leader == self.node() => Ok(self.execute_here(commands, deadline).await?),
+            leader => {
                 let request = Request::Propose { commands, patience_ms: deadline.millis() };
-                match self.ask(leader, &node, &request, deadline).await? {
+                match self.ask(leader, &request, deadline).await? {
                     Response::Proposed(result) => Ok(result?),
                     other => Err(unexpected(other)),
                 }

@@ -46,8 +46,8 @@ impl Replica {
         question: Bytes,
         deadline: Deadline,
     ) -> Result<Bytes, AskError> {
-        let known = self.0.core.peer(node).ok_or(AskError::NotAMember(node))?;
-        let link = self.0.core.links().to(node, &known, Lane::Forward);
+        self.0.core.peer(node).ok_or(AskError::NotAMember(node))?;
+        let link = self.0.core.links().to(node, Lane::Forward);
         let asked = link.call(&Request::Question { body: question }, deadline).await;
         match asked.map_err(|error| AskError::Silent(error.to_string()))? {
             Response::Told { body } => Ok(body),

@@ -9,9 +9,10 @@ use openraft::raft::{
     VoteRequest,
 };
 
-use super::{Core, MemberStatus, RespondentSlot, status};
+use super::{Core, MemberStatus, RespondentSlot};
 use crate::attendants::Attendants;
 use crate::machine;
+use crate::membership::{Admission, ChangeFailure, Grant, Heard, MembershipError};
 use crate::proposer::Execute;
 use crate::raft::{
     Entry, EntryRecord, LogId, LogPosition, PeerRecord, Snapshot, TypeConfig, Vote, VoteRecord,
@@ -29,6 +30,7 @@ pub(super) struct Service {
     pub(super) fatal: Fatal,
     pub(super) respondent: RespondentSlot,
     pub(super) attendants: Attendants,
+    pub(super) heard: Heard,
 }
 
 /// A request could not be answered; the reason goes back to the peer.
@@ -52,6 +54,17 @@ impl Handle for Service {
                 Ok(Response::ReadIndex(self.core.read_index_here(deadline).await))
             }
             Request::Question { body } => self.tell(body).await,
+            Request::Change { change, patience_ms } => {
+                let deadline = Deadline::after(Duration::from_millis(patience_ms));
+                Ok(Response::Changed(self.core.change_here(&change, deadline).await))
+            }
+            Request::Admit { admission, patience_ms } => {
+                let deadline = Deadline::after(Duration::from_millis(patience_ms));
+                Ok(Response::Admitted(self.core.admit_here(&admission, deadline).await))
+            }
+            Request::Standing { node, since } => {
+                Ok(Response::Standing(self.core.standing(node, since)))
+            }
             Request::Members | Request::Attend { .. } => {
                 Err("members know each other, and attend to nobody".to_owned())
             }
@@ -81,6 +94,16 @@ impl Handle for Service {
         answered.unwrap_or_else(|reason| Response::Failed { reason })
     }
 
+    async fn handle_newcomer(&self, newcomer: &NodeName, request: Request) -> Response {
+        match request {
+            Request::Admit { admission, patience_ms } if admission.name == *newcomer => {
+                let deadline = Deadline::after(Duration::from_millis(patience_ms));
+                Response::Admitted(self.admit(&admission, deadline).await)
+            }
+            _ => Response::Failed { reason: "that is not a newcomer's to ask".to_owned() },
+        }
+    }
+
     async fn handle_in_order(&self, session: &mut Session, request: Request) -> Response {
         let answered = match request {
             Request::SnapshotBegin { vote, length } => self.begin(session, vote, length),
@@ -100,8 +123,21 @@ impl Service {
         respondent.respond(body).await.map(|body| Response::Told { body })
     }
 
+    async fn admit(
+        &self,
+        admission: &Admission,
+        deadline: Deadline,
+    ) -> Result<Grant, ChangeFailure> {
+        let admitted = self.core.admit(admission, deadline).await;
+        admitted.map_err(|error| match error {
+            MembershipError::Refused(refusal) => refusal.into(),
+            MembershipError::Unavailable { reason } => Failure::Unreachable { reason }.into(),
+            MembershipError::Unknown { reason } => Failure::Unknown { reason }.into(),
+        })
+    }
+
     fn members(&self) -> Response {
-        let status = status::status(&self.core);
+        let status = self.core.status();
         let member =
             |member: MemberStatus| PeerRecord { name: member.name, address: member.address };
         Response::Members {
@@ -124,6 +160,7 @@ impl Service {
             entries: entries.map_err(|error| error.to_string())?,
             leader_commit: committed.map(LogId::from),
         };
+        self.heard.now();
         let appended = self.core.raft.append_entries(request).await;
         Ok(Response::Appended(match appended.map_err(|error| error.to_string())? {
             AppendEntriesResponse::Success => AppendOutcome::Stored,
@@ -195,6 +232,7 @@ impl Service {
         offset: u64,
         piece: Vec<u8>,
     ) -> Result<Response, Refused> {
+        self.heard.now();
         let (vote, mut incoming) = session.receiving.take().ok_or("no snapshot was begun")?;
         if incoming.received() != offset {
             return Err(format!("the snapshot's piece at {offset} comes out of order"));

@@ -1,6 +1,6 @@
 //! Starting a node.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use openraft::async_runtime::WatchReceiver;
@@ -16,6 +16,7 @@ use crate::cluster::Cluster;
 use crate::config::ConfigError;
 use crate::directory::{DataDirectory, DirectoryError};
 use crate::machine::StateMachine;
+use crate::membership::{Duty, Heard};
 use crate::proposer::Proposer;
 use crate::raft::{NetworkFactory, Raft, library_config};
 use crate::reads::ReadIndexes;
@@ -23,7 +24,7 @@ use crate::rocks::{LOST, RaftLog, StoreError};
 use crate::secret::Proof;
 use crate::snapshot::{SnapshotError, SnapshotStore};
 use crate::transport::{Identity, Links, PeerListener, Server};
-use crate::{Clock, Config, Fatal};
+use crate::{Clock, Config, Fatal, NodeId, Secret};
 
 /// A node could not start. Nothing was changed, beyond what an earlier start left.
 #[derive(Debug, thiserror::Error)]
@@ -71,36 +72,22 @@ pub(super) async fn start(
     clock: Arc<dyn Clock>,
 ) -> Result<Replica, StartError> {
     config.check().map_err(StartError::Config)?;
-    let invalid = |error| StartError::Config(ConfigError::Members(error));
-    let recover = |reason: String| StartError::Recover { path: config.data_dir.clone(), reason };
-    let origin = origin(config.data_dir.clone()).await.map_err(recover)??;
-    let cluster = Cluster::begun(&config.cluster, &config.members, origin.as_ref());
-    let cluster = cluster.map_err(invalid)?;
-    let node = cluster.member(&config.name).map_err(invalid)?;
     let library = library_config(&config.cluster, &config.tuning)
         .map_err(|reason| StartError::Config(ConfigError::Tuning { reason }))?;
     let fatal = Fatal::new();
     let opening = {
-        let (fatal, config, id) = (fatal.clone(), config.clone(), cluster.id);
-        blocking::spawn(move || {
-            let directory = DataDirectory::open(&config.data_dir, id, node, &config.name)
-                .map_err(StartError::Directory)?;
-            Kept::open(directory, &config.data_dir, (id, origin.as_ref()), &fatal)
-        })
+        let (fatal, config) = (fatal.clone(), config.clone());
+        blocking::spawn(move || Kept::open(&config, &fatal))
     };
+    let recover = |reason: String| StartError::Recover { path: config.data_dir.clone(), reason };
     let kept = opening.await.map_err(|error| recover(error.to_string()))??;
-
-    let identity = Identity {
-        node,
-        cluster: cluster.id,
-        proof: Proof::new(cluster.id, config.secret.as_ref()),
-        agents: Proof::of_agents(config.secret.as_ref()),
-        directory: kept.directory,
-        fatal: fatal.clone(),
-    };
+    let node = kept.directory.node();
+    let since = kept.directory.since();
+    // Who was admitted is no first member, whatever its list says.
+    let first = kept.listed.as_ref().filter(|_| since.is_none());
+    let address = address(&config, first, node);
+    let links = links(&config, &kept, &fatal);
     let tuning = &config.tuning;
-    let nodes = cluster.nodes.clone();
-    let links = Links::new(identity, nodes, config.insecure, tuning.connect_timeout, &fatal);
     let listener = match listener {
         Some(listener) => Ok(listener),
         None => PeerListener::bind(&config.listen, config.insecure).await,
@@ -116,52 +103,117 @@ pub(super) async fn start(
     let raft = Raft::new(node.get(), Arc::new(library), network, kept.log, kept.machine)
         .await
         .map_err(|error| recover(error.to_string()))?;
-    let core = Core { raft, applied, links, clock };
+    let core = Core { raft, applied, links, clock, turn: Arc::default() };
 
     let mut tasks = JoinSet::new();
     let respondent = RespondentSlot::default();
     let attendants = Attendants::default();
+    let heard = Heard::new();
     let service = Service {
         core: core.clone(),
         snapshots: kept.snapshots,
         fatal: fatal.clone(),
         respondent: respondent.clone(),
         attendants: attendants.clone(),
+        heard: heard.clone(),
     };
     tasks.spawn(server.run(Arc::new(service)));
     tasks.spawn(supervise(core.raft().clone(), fatal.clone()));
     let proposer = Proposer::start(core.clone(), &mut tasks);
     let read_indexes = ReadIndexes::start(core.clone(), &mut tasks);
-    form(&core, &cluster).await.map_err(recover)?;
+    if let Some(first) = first {
+        form(&core, first).await.map_err(recover)?;
+    }
+    let (learner, duty_fatal) = (config.learner, fatal.clone());
+    let duty = Duty { core: core.clone(), fatal: duty_fatal, heard, address, learner, since };
+    tasks.spawn(duty.run());
     let tasks = tokio::sync::Mutex::new(tasks);
-    let name = config.name;
-    let inner = Inner { name, core, proposer, read_indexes, fatal, respondent, attendants, tasks };
+    let secret = config.secret.or(kept.secret);
+    let inner = Inner {
+        name: config.name,
+        core,
+        proposer,
+        read_indexes,
+        fatal,
+        respondent,
+        attendants,
+        secret,
+        tasks,
+    };
     Ok(Replica(Arc::new(inner)))
 }
 
-/// What the data directory began with.
-async fn origin(dir: PathBuf) -> Result<Result<Option<Origin>, StartError>, String> {
-    let read = blocking::spawn(move || Origin::read(&dir)).await;
-    read.map(|read| read.map_err(StartError::Directory)).map_err(|error| error.to_string())
+/// The first members, and which of them this node is, where they are listed.
+fn listed(
+    config: &Config,
+    origin: Option<&Origin>,
+) -> Result<Option<(Cluster, NodeId)>, StartError> {
+    if config.members.is_empty() {
+        return Ok(None);
+    }
+    let invalid = |error| StartError::Config(ConfigError::Members(error));
+    let cluster = Cluster::begun(&config.cluster, &config.members, origin).map_err(invalid)?;
+    let node = cluster.member(&config.name).map_err(invalid)?;
+    Ok(Some((cluster, node)))
+}
+
+/// Whether a replica's data directory knows its cluster, so that neither a list nor a token is needed.
+pub fn holds_cluster(data_dir: &Path) -> bool {
+    DataDirectory::is_whose(data_dir)
+}
+
+/// Where a node is reached: as it was told, or by its list, or where it listens.
+fn address(config: &Config, first: Option<&Cluster>, node: NodeId) -> String {
+    let listed = first.and_then(|first| first.nodes.get(&node.get()));
+    let listed = listed.map(|own| own.address.clone());
+    config.advertise.clone().or(listed).unwrap_or_else(|| config.listen.clone())
+}
+
+/// Who a node is to its peers, and where they are by all that it was told.
+fn links(config: &Config, kept: &Kept, fatal: &Fatal) -> Links {
+    let cluster = kept.directory.cluster();
+    let secret = config.secret.as_ref().or(kept.secret.as_ref());
+    let identity = Identity {
+        node: kept.directory.node(),
+        cluster,
+        proof: Proof::new(cluster, secret),
+        agents: Proof::of_agents(secret),
+        newcomers: Proof::of_newcomers(cluster, secret),
+        directory: Arc::clone(&kept.directory),
+        fatal: fatal.clone(),
+    };
+    let mut told = kept.directory.contacts();
+    told.extend(kept.listed.iter().flat_map(|listed| listed.nodes.clone()));
+    Links::new(identity, told, config.insecure, config.tuning.connect_timeout, fatal)
 }
 
 /// What a data directory holds.
 struct Kept {
     directory: Arc<DataDirectory>,
+    /// The first members, where they are listed.
+    listed: Option<Cluster>,
     log: RaftLog,
     machine: StateMachine,
     snapshots: Arc<SnapshotStore>,
+    /// The secret, where a token told it.
+    secret: Option<Secret>,
 }
 
 impl Kept {
-    fn open(
-        directory: DataDirectory,
-        path: &std::path::Path,
-        (cluster, origin): (crate::ClusterId, Option<&Origin>),
-        fatal: &Fatal,
-    ) -> Result<Self, StartError> {
+    fn open(config: &Config, fatal: &Fatal) -> Result<Self, StartError> {
+        let path = config.data_dir.as_path();
+        let origin = Origin::read(path).map_err(StartError::Directory)?;
+        let listed = listed(config, origin.as_ref())?;
+        let first = listed.as_ref().map(|(listed, node)| (listed.id, *node));
+        let directory = DataDirectory::open(path, &config.name, first);
+        let directory = directory.map_err(StartError::Directory)?;
+        let (cluster, secret) = (directory.cluster(), directory.secret());
+        let secret = secret.map_err(StartError::Directory)?;
+        // A list may be of the cluster that this one was restored or recovered from.
+        let listed = listed.map(|(listed, _)| listed).filter(|listed| listed.id == cluster);
         let log = RaftLog::open(path, fatal).map_err(StartError::Store)?;
-        let needed = log.purged().map(|purged| purged.index()).max(origin.map(Origin::index));
+        let began = origin.as_ref().map(Origin::index);
+        let needed = log.purged().map(|purged| purged.index()).max(began);
         let (snapshots, loaded) = SnapshotStore::open(&path.join("snapshots"), cluster, needed)
             .map_err(StartError::Snapshot)?;
         let snapshots = Arc::new(snapshots);
@@ -170,7 +222,8 @@ impl Kept {
             path: path.to_owned(),
             reason: error.to_string(),
         })?;
-        Ok(Self { directory: Arc::new(directory), log, machine, snapshots })
+        let directory = Arc::new(directory);
+        Ok(Self { directory, listed, log, machine, snapshots, secret })
     }
 }
 

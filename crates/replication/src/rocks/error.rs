@@ -7,10 +7,11 @@ use berth_codec::{DecodeError, EncodeError};
 use crate::fatal::FatalError;
 use crate::raft::RecordError;
 
-/// What is true of a node whose log is not whole, whatever it was that damaged it.
-pub(crate) const LOST: &str = "a node whose data was lost cannot come back into its cluster in this version \
-                    of Berth (docs/limits.md), but the other nodes go on: keep its data directory \
-                    for a look";
+/// What can be done about data that is not whole, whatever it was that damaged it.
+pub(crate) const LOST: &str = "keep it for a look. A server (`raft`) comes back as a new member only, by `berth \
+                    cluster join TOKEN --replace` on its host, and the others go on; what a host \
+                    holds for itself (`local`) begins anew once it is moved away, and its engine is \
+                    to be restarted then";
 
 /// A store of log entries could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]

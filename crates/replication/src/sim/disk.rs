@@ -74,6 +74,11 @@ impl Disk {
         self.inner().fault = fault;
     }
 
+    /// All databases below a path are gone.
+    pub fn wipe(&self, path: &Path) {
+        self.inner().databases.retain(|database, _| !database.starts_with(path));
+    }
+
     /// How long each round takes from now on.
     pub fn slow(&self, delay: Duration) {
         self.inner().delay = delay;

@@ -29,6 +29,8 @@ pub(crate) enum FrameKind {
     Response = 3,
     /// The first message each way, where an agent connects.
     AgentGreeting = 4,
+    /// The first message each way, where a newcomer connects.
+    JoinGreeting = 5,
 }
 
 impl FrameKind {
@@ -38,6 +40,7 @@ impl FrameKind {
             2 => Some(Self::Request),
             3 => Some(Self::Response),
             4 => Some(Self::AgentGreeting),
+            5 => Some(Self::JoinGreeting),
             _ => None,
         }
     }

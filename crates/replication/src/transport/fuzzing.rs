@@ -6,7 +6,7 @@ use berth_codec::fuzzing::comes_back;
 use futures::executor::block_on;
 
 use super::frame::{self, BODY_BYTES_MAX, Frame, FrameKind};
-use super::{AgentHello, AgentWelcome, Hello, Request, Response, Welcome};
+use super::{AgentHello, AgentWelcome, Hello, JoinHello, JoinWelcome, Request, Response, Welcome};
 use crate::raft::Entry;
 
 /// The bytes of a connection.
@@ -21,8 +21,13 @@ pub(crate) fn read(stream: &mut Stream<'_>) {
 
 /// Sends a body in a frame, and reads what arrives.
 pub(crate) fn body(kind: u8, body: &[u8]) {
-    let kinds =
-        [FrameKind::Greeting, FrameKind::Request, FrameKind::Response, FrameKind::AgentGreeting];
+    let kinds = [
+        FrameKind::Greeting,
+        FrameKind::Request,
+        FrameKind::Response,
+        FrameKind::AgentGreeting,
+        FrameKind::JoinGreeting,
+    ];
     let kind = kinds[usize::from(kind) % kinds.len()];
     let sent = Frame { kind, id: 7, body: body.to_owned() };
     let mut stream = Vec::new();
@@ -41,6 +46,10 @@ fn message(kind: FrameKind, body: &[u8]) {
         FrameKind::AgentGreeting => {
             comes_back::<AgentHello>(body);
             comes_back::<AgentWelcome>(body);
+        }
+        FrameKind::JoinGreeting => {
+            comes_back::<JoinHello>(body);
+            comes_back::<JoinWelcome>(body);
         }
         FrameKind::Request => {
             if let Some(Request::Append { entries, .. }) = comes_back::<Request>(body) {

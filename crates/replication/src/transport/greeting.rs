@@ -80,7 +80,10 @@ pub(crate) enum Refusal {
         ours: u16,
     },
     /// Another cluster.
-    #[error("it belongs to cluster {theirs}, the other node to {ours}: give all the same members")]
+    #[error(
+        "it belongs to cluster {theirs}, the other node to {ours}: give all first members the same list, \
+         and later ones a token of this cluster"
+    )]
     Cluster {
         /// Of the one that connected.
         theirs: ClusterId,
@@ -100,8 +103,8 @@ pub(crate) enum Refusal {
     Secret,
     /// The data directory is not the one this node had.
     #[error(
-        "it was known with other data: a node that lost its data may not come back under its \
-         name, since it would have forgotten its votes. Give it a new name"
+        "it was known with other data: a node that lost its data would have forgotten its votes, and \
+         comes back as a new member only. Run `berth cluster join TOKEN --replace` on it"
     )]
     OtherInstance,
     /// Too many connections.
@@ -120,6 +123,8 @@ pub(crate) struct Identity {
     pub(crate) proof: Proof,
     /// What agents of this cluster prove.
     pub(crate) agents: Proof,
+    /// What newcomers prove.
+    pub(crate) newcomers: Proof,
     pub(crate) directory: Arc<DataDirectory>,
     pub(crate) fatal: Fatal,
 }

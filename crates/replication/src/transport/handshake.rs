@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt;
 use super::agent_greeting::{AgentHello, AgentIdentity, AgentWelcome};
 use super::frame::{self, Frame, FrameError, FrameKind};
 use super::greeting::{Hello, Identity, Lane, Refusal, Welcome};
+use super::join_greeting::{JoinHello, JoinWelcome, NewcomerIdentity};
 use super::links::Links;
 use super::stream::PeerStream;
 use crate::directory::DirectoryError;
@@ -43,6 +44,8 @@ pub(crate) enum Caller {
     Member(NodeId, Lane),
     /// A host without a replica.
     Agent(NodeName),
+    /// A host that is to become a node.
+    Newcomer(NodeName),
 }
 
 impl std::fmt::Display for Caller {
@@ -50,6 +53,7 @@ impl std::fmt::Display for Caller {
         match self {
             Self::Member(node, lane) => write!(f, "node {node} for {lane:?}"),
             Self::Agent(name) => write!(f, "agent {name}"),
+            Self::Newcomer(name) => write!(f, "newcomer {name}"),
         }
     }
 }
@@ -82,6 +86,17 @@ pub(super) async fn greet_as_agent(
     checked.map_err(HandshakeError::Home)?.map_err(|refusal| refused(refused_us, refusal))
 }
 
+/// Greets as the newcomer that connected.
+pub(super) async fn greet_as_newcomer(
+    stream: &mut PeerStream,
+    identity: &NewcomerIdentity,
+) -> Result<(), HandshakeError> {
+    send(stream, FrameKind::JoinGreeting, &identity.hello()).await?;
+    let welcome: JoinWelcome = receive(stream, FrameKind::JoinGreeting).await?;
+    let refused_us = matches!(welcome, JoinWelcome::Refused(_));
+    identity.check(&welcome).map_err(|refusal| refused(refused_us, refusal))
+}
+
 fn refused(us: bool, refusal: Refusal) -> HandshakeError {
     if us { HandshakeError::RefusedUs(refusal) } else { HandshakeError::RefusedThem(refusal) }
 }
@@ -96,6 +111,7 @@ pub(super) async fn welcome(
     match frame.kind {
         FrameKind::Greeting => welcome_member(stream, &frame.body, links.identity(), busy).await,
         FrameKind::AgentGreeting => welcome_agent(stream, &frame.body, links, busy).await,
+        FrameKind::JoinGreeting => welcome_newcomer(stream, &frame.body, links, busy).await,
         other => Err(HandshakeError::Frame(FrameError::Kind(other as u8))),
     }
 }
@@ -136,6 +152,24 @@ async fn welcome_agent(
     match welcome {
         AgentWelcome::Accepted { .. } => Ok(Caller::Agent(hello.name)),
         AgentWelcome::Refused(refusal) => Err(HandshakeError::RefusedThem(refusal)),
+    }
+}
+
+async fn welcome_newcomer(
+    stream: &mut PeerStream,
+    body: &[u8],
+    links: &Links,
+    busy: bool,
+) -> Result<Caller, HandshakeError> {
+    let hello: JoinHello = berth_codec::decode(body).map_err(HandshakeError::Decode)?;
+    let welcome = match links.identity().judge_newcomer(&hello) {
+        JoinWelcome::Accepted { .. } if busy => JoinWelcome::Refused(Refusal::Busy),
+        judged => judged,
+    };
+    send(stream, FrameKind::JoinGreeting, &welcome).await?;
+    match welcome {
+        JoinWelcome::Accepted { .. } => Ok(Caller::Newcomer(hello.name)),
+        JoinWelcome::Refused(refusal) => Err(HandshakeError::RefusedThem(refusal)),
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::io::{AsyncWriteExt, BufReader, BufWriter, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
+use super::addresses::Addresses;
 use super::agent_greeting::AgentIdentity;
 use super::frame::{self, BODY_BYTES_MAX, Frame, FrameKind};
 use super::greeting::{Identity, Lane, Refusal};
@@ -48,9 +49,31 @@ pub(crate) enum CallError {
 /// Where and how to connect.
 pub(crate) struct Target {
     pub(crate) greeter: Greeter,
-    pub(crate) address: String,
+    pub(crate) whereabouts: Whereabouts,
     pub(crate) plaintext: Plaintext,
     pub(crate) connect_timeout: Duration,
+}
+
+/// Where the other one is.
+pub(crate) enum Whereabouts {
+    /// Here.
+    Fixed(String),
+    /// Where this member is known to be, which may change.
+    Member(Addresses, NodeId),
+}
+
+impl Whereabouts {
+    /// The address to try: another one with each attempt, if there are several.
+    fn address(&self, attempt: usize) -> Option<String> {
+        match self {
+            Self::Fixed(address) => Some(address.clone()),
+            Self::Member(addresses, node) => {
+                let known = addresses.of(*node);
+                let which = attempt.checked_rem(known.len())?;
+                known.into_iter().nth(which)
+            }
+        }
+    }
 }
 
 /// Who connects to whom.
@@ -121,7 +144,8 @@ pub(crate) struct Link(mpsc::Sender<Call>);
 impl Link {
     pub(crate) fn new(target: Target) -> Self {
         let (calls, queue) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(Driver { target, queue, pause: PAUSE, failure: String::new() }.run());
+        let (pause, failure) = (PAUSE, String::new());
+        tokio::spawn(Driver { target, queue, pause, attempt: 0, failure }.run());
         Self(calls)
     }
 
@@ -154,6 +178,8 @@ struct Driver {
     target: Target,
     queue: mpsc::Receiver<Call>,
     pause: Duration,
+    /// Attempts that failed: which of several addresses is tried.
+    attempt: usize,
     /// Why connecting failed the last time; empty when it did not.
     failure: String,
 }
@@ -168,15 +194,21 @@ impl Driver {
                 Ok(stream) => {
                     self.pause = PAUSE;
                     self.failure.clear();
+                    // The address that was right is tried first again.
                     Conversation::start(stream).run(call, &mut self.queue).await;
                 }
-                Err(reason) => self.refuse(call, reason).await,
+                Err(reason) => {
+                    self.attempt = self.attempt.wrapping_add(1);
+                    self.refuse(call, reason).await;
+                }
             }
         }
     }
 
     async fn connect(&self) -> Result<PeerStream, String> {
-        let Target { greeter, address, plaintext, connect_timeout } = &self.target;
+        let Target { greeter, whereabouts, plaintext, connect_timeout } = &self.target;
+        let address = whereabouts.address(self.attempt);
+        let address = &address.ok_or_else(|| format!("nobody has told where {greeter} is"))?;
         let connecting = async {
             let mut stream = plaintext
                 .connect(address)

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::addresses::Addresses;
 use super::greeting::{Identity, Lane};
-use super::link::{Greeter, Link, Target};
+use super::link::{Greeter, Link, Target, Whereabouts};
 use super::stream::Plaintext;
 use crate::raft::PeerNode;
 use crate::{Fatal, NodeId, NodeName};
@@ -16,26 +17,26 @@ pub(crate) struct Links(Arc<Shared>);
 
 struct Shared {
     identity: Identity,
-    /// Where peers are by configuration, which counts more than what the log says.
-    configured: BTreeMap<u64, PeerNode>,
+    addresses: Addresses,
     plaintext: Plaintext,
     connect_timeout: Duration,
     fatal: Fatal,
-    open: Mutex<BTreeMap<(u64, Lane), (String, Link)>>,
+    open: Mutex<BTreeMap<(u64, Lane), Link>>,
 }
 
 impl Links {
+    /// Makes the links of a node, which was told where these peers are before it had a log.
     pub(crate) fn new(
         identity: Identity,
-        configured: BTreeMap<u64, PeerNode>,
+        told: BTreeMap<u64, PeerNode>,
         insecure: bool,
         connect_timeout: Duration,
         fatal: &Fatal,
     ) -> Self {
         let fatal = fatal.clone();
         let plaintext = Plaintext::new(insecure);
-        let open = Mutex::new(BTreeMap::new());
-        Self(Arc::new(Shared { identity, configured, plaintext, connect_timeout, fatal, open }))
+        let (open, addresses) = (Mutex::default(), Addresses::new(told));
+        Self(Arc::new(Shared { identity, addresses, plaintext, connect_timeout, fatal, open }))
     }
 
     pub(crate) fn identity(&self) -> &Identity {
@@ -48,38 +49,50 @@ impl Links {
 
     /// Whether a member has this name.
     pub(super) fn is_member(&self, name: &NodeName) -> bool {
-        self.0.configured.values().any(|member| member.name == name.as_str())
+        self.0.addresses.is_member(name)
+    }
+
+    /// These are the members by now, as the log says. Links to others are closed.
+    pub(crate) fn learn(&self, members: BTreeMap<u64, PeerNode>) {
+        let mut open = self.0.open.lock().expect("nothing panics while it holds the links");
+        open.retain(|(node, _), _| members.contains_key(node));
+        drop(open);
+        self.0.addresses.learn(members);
+    }
+
+    /// A member is here, as the log is about to say.
+    pub(crate) fn hint(&self, node: NodeId, known: &PeerNode) {
+        self.0.addresses.hint(node, known);
+    }
+
+    /// All members, or those that this node was told of.
+    pub(crate) fn peers(&self) -> Vec<(NodeId, PeerNode)> {
+        self.0.addresses.peers()
     }
 
     /// Where a member is.
     pub(crate) fn address(&self, node: NodeId, known: &PeerNode) -> String {
-        let configured = self.0.configured.get(&node.get());
-        configured.unwrap_or(known).address.clone()
+        self.0.addresses.shown(node, known)
     }
 
     /// The link to a member.
-    pub(crate) fn to(&self, node: NodeId, known: &PeerNode, lane: Lane) -> Link {
-        let address = self.address(node, known);
+    pub(crate) fn to(&self, node: NodeId, lane: Lane) -> Link {
         let mut open = self.0.open.lock().expect("nothing panics while it holds the links");
-        match open.get(&(node.get(), lane)) {
-            Some((same, link)) if *same == address => link.clone(),
-            _ => {
-                let greeter = Greeter::Member {
-                    identity: self.0.identity.clone(),
-                    node,
-                    lane,
-                    fatal: self.0.fatal.clone(),
-                };
-                let link = Link::new(Target {
-                    greeter,
-                    address: address.clone(),
-                    plaintext: self.0.plaintext,
-                    connect_timeout: self.0.connect_timeout,
-                });
-                open.insert((node.get(), lane), (address, link.clone()));
-                link
-            }
-        }
+        let link = open.entry((node.get(), lane)).or_insert_with(|| {
+            let greeter = Greeter::Member {
+                identity: self.0.identity.clone(),
+                node,
+                lane,
+                fatal: self.0.fatal.clone(),
+            };
+            Link::new(Target {
+                greeter,
+                whereabouts: Whereabouts::Member(self.0.addresses.clone(), node),
+                plaintext: self.0.plaintext,
+                connect_timeout: self.0.connect_timeout,
+            })
+        });
+        link.clone()
     }
 
     /// Closes all links.

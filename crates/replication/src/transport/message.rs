@@ -8,6 +8,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::frame::BODY_BYTES_MAX;
+use crate::NodeId;
+use crate::membership::{Admission, ChangeFailure, Grant, MemberChange, Standing};
 use crate::raft::{EntryRecord, LogPosition, PeerRecord, VoteRecord};
 
 /// What is asked.
@@ -42,6 +44,12 @@ pub(crate) enum Request {
     Members,
     /// An agent's: what became of your last question, and what is the next one?
     Attend { answered: Option<(u64, Result<Bytes, String>)>, patience_ms: u64 },
+    /// You lead: change the membership.
+    Change { change: MemberChange, patience_ms: u64 },
+    /// You lead, or a newcomer's to any member: admit a newcomer.
+    Admit { admission: Admission, patience_ms: u64 },
+    /// Am I a member still? The log made me one by the entry `since` at the latest.
+    Standing { node: NodeId, since: u64 },
 }
 
 /// A candidate's vote and log.
@@ -84,6 +92,12 @@ pub(crate) enum Response {
     Members { members: BTreeMap<u64, PeerRecord>, leader: Option<u64> },
     /// To [`Request::Attend`]: a question with its number; none came in time.
     Asked { question: Option<(u64, Bytes)> },
+    /// To [`Request::Change`].
+    Changed(Result<(), ChangeFailure>),
+    /// To [`Request::Admit`].
+    Admitted(Result<Grant, ChangeFailure>),
+    /// To [`Request::Standing`].
+    Standing(Standing),
 }
 
 impl Record for Response {
@@ -129,4 +143,17 @@ pub(crate) enum Failure {
     Unknown { reason: String },
     /// To an agent. Nothing was done: the leader cannot be reached.
     Unreachable { reason: String },
+}
+
+impl Failure {
+    /// In words.
+    pub(crate) fn reason(self) -> String {
+        match self {
+            Self::NotLeader => "no member leads".to_owned(),
+            Self::NoQuorum => "the leader cannot reach a majority of the members".to_owned(),
+            Self::Refused { reason } | Self::Unknown { reason } | Self::Unreachable { reason } => {
+                reason
+            }
+        }
+    }
 }

@@ -51,6 +51,13 @@ pub(crate) trait Handle: Send + Sync + 'static {
         request: Request,
     ) -> impl Future<Output = Response> + Send;
 
+    /// Answers a newcomer's request: to be admitted, and nothing else.
+    fn handle_newcomer(
+        &self,
+        newcomer: &NodeName,
+        request: Request,
+    ) -> impl Future<Output = Response> + Send;
+
     /// Answers a request in the order of its connection.
     fn handle_in_order(
         &self,
@@ -144,6 +151,7 @@ async fn converse<H: Handle>(stream: PeerStream, caller: &Caller, handler: Arc<H
             let response = match caller {
                 Caller::Member(..) => handler.handle(request).await,
                 Caller::Agent(name) => handler.handle_agent(&name, request).await,
+                Caller::Newcomer(name) => handler.handle_newcomer(&name, request).await,
             };
             // Fails when the connection is gone: nobody waits any more.
             let _ = responses.send((id, response)).await;

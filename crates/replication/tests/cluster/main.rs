@@ -5,6 +5,7 @@ mod backup;
 mod damage;
 mod faults;
 mod kills;
+mod members;
 #[expect(unreachable_pub, reason = "public where the process-level suites have it")]
 #[path = "../../../../tests/src/ports.rs"]
 mod ports;

@@ -54,7 +54,7 @@ fn a_node_that_lost_its_data_may_not_come_back_under_its_name() {
         .runtime
         .block_on(async { tokio::time::timeout(Duration::from_secs(20), fatal.wait()).await })
         .expect("it is told to stop");
-    assert!(error.to_string().contains("new name"), "{error}");
+    assert!(error.to_string().contains("as a new member"), "{error}");
     forgetful.kill();
     assert!(done(&world.any().propose(client.create("mine"), soon()).unwrap().answer));
 }

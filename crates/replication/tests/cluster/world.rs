@@ -10,8 +10,9 @@ use berth_allocator::{
     SpaceName, SpaceSettings, Text,
 };
 use berth_replication::{
-    Config, Consistency, Deadline, DirectoryError, Fingerprint, Member, NodeName, ProposeError,
-    Proposed, ReadError, Replica, Secret, StartError, Status, SystemClock, Tuning,
+    Config, Consistency, Deadline, DirectoryError, Fingerprint, JoinConfig, JoinError, Joined,
+    Member, MemberChange, MembershipError, NodeId, NodeName, ProposeError, Proposed, ReadError,
+    Replica, Secret, StartError, Status, SystemClock, Tuning, join,
 };
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -77,7 +78,7 @@ impl Node {
 
 /// A cluster's files and its running nodes, by number from 0.
 pub(crate) struct World {
-    _dirs: Vec<TempDir>,
+    dirs: Vec<TempDir>,
     pub(crate) configs: Vec<Config>,
     pub(crate) nodes: BTreeMap<usize, Node>,
 }
@@ -93,10 +94,14 @@ pub(crate) fn member(name: &str, address: &str) -> Member {
 impl World {
     /// Starts three nodes with nothing on disk.
     pub(crate) fn new(tuning: &Tuning) -> Self {
-        let names = ["ada", "bob", "cyd"];
+        Self::of(&["ada", "bob", "cyd"], tuning)
+    }
+
+    /// Starts nodes of these names with nothing on disk.
+    pub(crate) fn of(names: &[&str], tuning: &Tuning) -> Self {
         let members: Vec<Member> = names
             .iter()
-            .zip(free_ports(3))
+            .zip(free_ports(names.len()))
             .map(|(name, port)| member(name, &format!("127.0.0.1:{port}")))
             .collect();
         let dirs: Vec<_> = names.iter().map(|_| tempfile::tempdir().unwrap()).collect();
@@ -106,14 +111,72 @@ impl World {
             members: members.clone(),
             data_dir: dir.path().join("raft"),
             listen: member.address.clone(),
+            advertise: None,
+            learner: false,
             secret: Some(Secret::new(b"a secret for the tests").unwrap()),
             insecure: false,
             tuning: tuning.clone(),
         };
         let configs = members.iter().zip(&dirs).map(config).collect();
-        let mut world = Self { _dirs: dirs, configs, nodes: BTreeMap::new() };
-        (0..3).for_each(|node| world.start(node));
+        let mut world = Self { dirs, configs, nodes: BTreeMap::new() };
+        (0..names.len()).for_each(|node| world.start(node));
         world
+    }
+
+    /// A host that has nothing yet, to join as this node.
+    pub(crate) fn newcomer(&mut self, name: &str) -> usize {
+        let dir = tempfile::tempdir().unwrap();
+        self.configs.push(Config {
+            name: NodeName::new(name).unwrap(),
+            members: Vec::new(),
+            data_dir: dir.path().join("raft"),
+            listen: format!("127.0.0.1:{}", free_ports(1)[0]),
+            // The token tells it.
+            secret: None,
+            ..self.configs[0].clone()
+        });
+        self.dirs.push(dir);
+        self.configs.len() - 1
+    }
+
+    /// What a node needs to join with a token of the first running node.
+    pub(crate) fn join_config(&self, node: usize) -> JoinConfig {
+        let config = &self.configs[node];
+        self.leader();
+        JoinConfig {
+            token: self.any().replica.join_token().unwrap(),
+            name: config.name.clone(),
+            data_dir: config.data_dir.clone(),
+            address: config.listen.clone(),
+            replace: false,
+            insecure: false,
+        }
+    }
+
+    /// Has a new host join, and starts it.
+    pub(crate) fn join(&mut self, name: &str) -> usize {
+        let node = self.newcomer(name);
+        run_join(self.join_config(node)).unwrap();
+        self.start(node);
+        node
+    }
+
+    /// Waits until a node votes, as all running nodes know.
+    pub(crate) fn voting(&self, node: usize) {
+        let id = self.nodes[&node].replica.node();
+        let votes = |status: &Status| status.members.iter().any(|m| m.node == id && m.voter);
+        self.nodes.values().for_each(|node| drop(node.wait(votes)));
+    }
+
+    /// Has the membership changed, through the first running node.
+    pub(crate) fn change(&self, change: &MemberChange) -> Result<(), MembershipError> {
+        let node = self.any();
+        node.runtime.block_on(node.replica.change_members(change, soon()))
+    }
+
+    /// A node's number.
+    pub(crate) fn id(&self, node: usize) -> NodeId {
+        self.nodes[&node].replica.node()
     }
 
     /// Starts a node, waiting for what is left of its last life to let go of its files.
@@ -176,6 +239,12 @@ impl World {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// Joins, on a runtime of its own.
+pub(crate) fn run_join(config: JoinConfig) -> Result<Joined, JoinError> {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(join(config, Deadline::after(Duration::from_secs(10))))
 }
 
 /// A client that numbers its commands.

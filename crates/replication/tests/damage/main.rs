@@ -24,7 +24,7 @@ use damage::{Damage, Dice, copy, files};
 
 /// What an error must say: what to do now.
 const ADVICE: [&str; 5] = [
-    "keep its data directory for a look",
+    "keep it for a look",
     "use another",
     "use that name",
     "remove it",

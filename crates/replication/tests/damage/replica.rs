@@ -42,6 +42,8 @@ impl Replicas {
             members: vec![Member { name, address: address.clone() }],
             data_dir: dir.to_owned(),
             listen: address,
+            advertise: None,
+            learner: false,
             secret: None,
             insecure: false,
             tuning,

@@ -63,7 +63,7 @@ pub(super) fn run(arguments: Arguments, common: &Common) -> Result<(), Failure> 
     let own = MemberSettings { listen, initial_cluster, ..MemberSettings::default() };
     let own = own.or(settings.member);
     let (name, data_dir) = (name.or(settings.host.name), data_dir.or(settings.host.data_dir));
-    let member = FirstMember::new(name, data_dir, &own)?;
+    let member = FirstMember::new(name, data_dir, own.clone())?;
     let wanted = Restore {
         file,
         cluster: CLUSTER.to_owned(),

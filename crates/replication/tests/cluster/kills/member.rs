@@ -125,6 +125,8 @@ fn config(dir: &Path) -> Config {
         listen: members[node].address.clone(),
         members,
         data_dir: dir.to_owned(),
+        advertise: None,
+        learner: false,
         secret: Some(Secret::new(b"a secret for the tests").unwrap()),
         insecure: false,
         tuning: Tuning { snapshot_after: 20, log_keep: 5, ..tuning() },

@@ -1,57 +1,56 @@
-//! Three servers and an agent as hosts, on which commands of a page run: what systemd would do is done here.
+//! Servers and an agent as hosts, on which the commands of a page run: what systemd would do is done here.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Output;
 
-use berth_tests::{Cluster, Node, binary};
 use tokio::process::Command;
 
 use crate::page::Block;
+use crate::{Cluster, Node, binary};
 
-pub(crate) struct Hosts {
-    pub(crate) cluster: Cluster,
-    pub(crate) agent: Node,
-    /// Where the commands run, and find what one left for the other.
-    pub(crate) dir: tempfile::TempDir,
+/// Servers, an agent, and a directory in which commands run and find what one left for the other.
+pub struct Hosts {
+    /// The servers.
+    pub cluster: Cluster,
+    /// The agent, `w1`.
+    pub agent: Node,
     /// Settings of all hosts.
-    pub(crate) environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, String>,
+    dir: tempfile::TempDir,
 }
 
 impl Hosts {
-    pub(crate) async fn start() -> Self {
-        let cluster = Cluster::start(3).await;
+    /// Hosts of a cluster and an agent that serves.
+    pub async fn of(cluster: Cluster) -> Self {
         let agent = cluster.agent("w1");
         agent.ready().await;
         let dir = tempfile::tempdir().unwrap();
         symlink(binary(), dir.path().join("berth")).unwrap();
-        let members: Vec<String> =
-            cluster.nodes.iter().map(|node| format!("{}={}", node.name(), node.listen())).collect();
         let path = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());
-        let environment = BTreeMap::from([
-            ("BERTH_INITIAL_CLUSTER".to_owned(), members.join(",")),
-            ("PATH".to_owned(), path),
-        ]);
-        Self { cluster, agent, dir, environment }
+        Self { cluster, agent, environment: BTreeMap::from([("PATH".to_owned(), path)]), dir }
     }
 
-    pub(crate) fn host(&self, name: &str) -> &Node {
+    /// The host of a name.
+    pub fn host(&self, name: &str) -> &Node {
         let mut hosts = self.cluster.nodes.iter().chain([&self.agent]);
         hosts.find(|host| host.name() == name).unwrap()
     }
 
-    fn host_mut(&mut self, name: &str) -> &mut Node {
+    /// The same, to be started and stopped.
+    pub fn host_mut(&mut self, name: &str) -> &mut Node {
         let mut hosts = self.cluster.nodes.iter_mut().chain([&mut self.agent]);
         hosts.find(|host| host.name() == name).unwrap()
     }
 
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
+    /// A file that a command left.
+    pub fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Runs a command line on a host.
-    pub(crate) async fn shell(&self, host: &str, line: &str) -> Output {
+    pub async fn shell(&self, host: &str, line: &str) -> Output {
         let node = self.host(host);
         let mut shell = Command::new("sh");
         shell.args(["-c", line]).current_dir(self.dir.path()).env_clear().envs(&self.environment);
@@ -67,7 +66,7 @@ impl Hosts {
     }
 
     /// Runs all commands of a block, each of which must succeed; gives what they said.
-    pub(crate) async fn run(&mut self, block: &Block) -> String {
+    pub async fn run(&mut self, block: &Block) -> String {
         let mut said = String::new();
         for host in &block.hosts {
             for line in &block.commands {

@@ -2,13 +2,15 @@
 
 /// A block of commands, and the hosts on which each of them runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Block {
-    pub(crate) hosts: Vec<String>,
-    pub(crate) commands: Vec<String>,
+pub struct Block {
+    /// Names of hosts.
+    pub hosts: Vec<String>,
+    /// One a line.
+    pub commands: Vec<String>,
 }
 
 /// All blocks of a page that begin with "sh" and the names of hosts.
-pub(crate) fn blocks(page: &str) -> Vec<Block> {
+pub fn blocks(page: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
     for line in page.lines() {

@@ -1,0 +1,33 @@
+//! What a host needs to join a cluster.
+
+use berth_replication::{JoinConfig, JoinToken};
+
+use super::ConfigError;
+use super::host::{HostConfig, is_loopback};
+use super::server::raft_dir;
+
+/// Checks what a host that joins must be told.
+pub(super) fn join_config(
+    host: &HostConfig,
+    token: &str,
+    address: String,
+    replace: bool,
+) -> Result<JoinConfig, ConfigError> {
+    let token: JoinToken = token.parse().map_err(ConfigError::Token)?;
+    let mut addresses = std::iter::once(&address).chain(token.addresses());
+    if let Some(address) = addresses.find(|address| !is_loopback(address) && !host.insecure) {
+        return Err(ConfigError::Plaintext { address: address.clone() });
+    }
+    let unreachable = token.addresses().iter().any(|member| !is_loopback(member));
+    if unreachable && is_loopback(&address) {
+        return Err(ConfigError::Unreachable { address });
+    }
+    Ok(JoinConfig {
+        data_dir: raft_dir(&host.data_dir),
+        name: host.name.clone(),
+        insecure: host.insecure,
+        token,
+        address,
+        replace,
+    })
+}

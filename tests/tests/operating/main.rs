@@ -1,0 +1,4 @@
+//! What operators do, by the commands of `docs/operating`, word for word.
+
+#[cfg(test)]
+mod members;
