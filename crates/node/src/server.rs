@@ -27,6 +27,7 @@ pub async fn run(config: ServerConfig) -> Result<(), HostError> {
 }
 
 async fn serve(config: ServerConfig, stop: Stop) -> Result<(), HostError> {
+    config.host.log_channel();
     let sockets = Sockets::bind(&config.host).await?;
     let listener = listen(&config).await?;
     let stores = Stores::open(&config, listener).await?;
@@ -107,7 +108,7 @@ impl Stores {
 
 async fn listen(config: &ServerConfig) -> Result<PeerListener, HostError> {
     let address = &config.listen;
-    let listener = PeerListener::bind(address, config.host.insecure).await;
+    let listener = PeerListener::bind(address, config.host.is_open()).await;
     listener.map_err(|source| {
         HostError::Replica(StartError::Listen { address: address.clone(), source })
     })

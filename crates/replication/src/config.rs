@@ -24,9 +24,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Host and port to listen on for peers.
     pub listen: String,
-    /// What all members know; `None` only where nobody else can reach them.
+    /// What all members know, and what their certificates follow from; `None` only where nobody
+    /// else can reach them: without it they speak plaintext.
     pub secret: Option<Secret>,
-    /// Allows plaintext beyond loopback.
+    /// Has them speak plaintext, anywhere, whether or not there is a secret.
     pub insecure: bool,
     /// Times and sizes.
     pub tuning: Tuning,
@@ -83,6 +84,11 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Whether it may listen beyond loopback.
+    pub(crate) fn is_open(&self) -> bool {
+        self.insecure || self.secret.is_some()
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if !(1..=CLUSTER_NAME_BYTES_MAX).contains(&self.cluster.len()) {
             return Err(ConfigError::ClusterName);

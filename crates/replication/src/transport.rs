@@ -1,10 +1,11 @@
-//! How nodes talk: our own frames over TCP.
+//! How nodes talk: our own frames over TCP, within TLS.
 //!
 //! A connection belongs to one [`Lane`] of one pair of nodes, or to an agent. It begins with a
 //! greeting in which both sides check whom they talk to, and then carries requests one way and responses the other, many
 //! at a time. Nothing read from the network is trusted to have a size or a form.
 
 mod agent_greeting;
+mod channel;
 mod frame;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -14,11 +15,14 @@ mod link;
 mod links;
 mod message;
 mod server;
+#[cfg(test)]
+mod strangers;
 mod stream;
 
 pub(crate) use agent_greeting::AgentIdentity;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use agent_greeting::{AgentHello, AgentWelcome};
+pub(crate) use channel::Channel;
 #[cfg(test)]
 pub(crate) use greeting::Refusal;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -29,4 +33,3 @@ pub(crate) use links::Links;
 pub(crate) use message::{AppendOutcome, Candidacy, Failure, Request, Response, TransferOutcome};
 pub(crate) use server::{Handle, Server, Session};
 pub use stream::PeerListener;
-pub(crate) use stream::Plaintext;

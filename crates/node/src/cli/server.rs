@@ -11,7 +11,7 @@ Examples:
     berth server --bootstrap
   A node of three, each started with the same list and the same secret:
     head -c 32 /dev/urandom | base64 > /etc/berth/secret
-    berth server --name N1 --listen 10.1.0.1:7100 --insecure \\
+    berth server --name N1 --listen 10.1.0.1:7100 \\
       --initial-cluster N1=10.1.0.1:7100,N2=10.1.0.2:7100,N3=10.1.0.3:7100 \\
       --bootstrap-secret-file /etc/berth/secret
 

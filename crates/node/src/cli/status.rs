@@ -56,6 +56,7 @@ fn summary(status: &Status) -> String {
             format!("{node}, {ready}, {role}{} (Berth {version})", speaks_to(server.as_deref())),
         ),
         ("cluster", cluster.clone()),
+        ("channel", channel(status.certificate_expires.as_deref())),
         ("leader", format!("{leader}, term {term}")),
         (
             "log",
@@ -67,6 +68,13 @@ fn summary(status: &Status) -> String {
         ("ledger", format!("{} written, {} in a snapshot", ledger.last, ledger.snapshot)),
     ];
     [facts(known), members(status), space::summary(&status.spaces)].join("\n\n")
+}
+
+fn channel(certificate_expires: Option<&str>) -> String {
+    match certificate_expires {
+        Some(expires) => format!("TLS, certificate until {expires} unless renewed before"),
+        None => "plaintext".to_owned(),
+    }
 }
 
 fn speaks_to(server: Option<&str>) -> String {

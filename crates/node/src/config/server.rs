@@ -37,7 +37,7 @@ impl ServerConfig {
         }
         let mut addresses = std::iter::once(&listen).chain(members.iter().map(|m| &m.address));
         let beyond = addresses.find(|address| !is_loopback(address)).cloned();
-        if let Some(address) = beyond.clone().filter(|_| !host.insecure) {
+        if let Some(address) = beyond.clone().filter(|_| !host.is_open()) {
             return Err(ConfigError::Plaintext { address });
         }
         if host.secret.is_none() && beyond.is_some() && members.len() > 1 {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use berth_pki::PkiError;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{Fatal as RaftFatal, InitializeError, RaftError};
 use tokio::task::JoinSet;
@@ -21,8 +22,8 @@ use crate::reads::ReadIndexes;
 use crate::rocks::{LOST, RaftLog, StoreError};
 use crate::secret::Proof;
 use crate::snapshot::{SnapshotError, SnapshotStore};
-use crate::transport::{Identity, Links, PeerListener, Server};
-use crate::{Clock, Config, Fatal};
+use crate::transport::{Channel, Identity, Links, PeerListener, Server};
+use crate::{Clock, ClusterId, Config, Fatal, NodeId};
 
 /// A node could not start. Nothing was changed, beyond what an earlier start left.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,9 @@ pub enum StartError {
     /// The data directory.
     #[error(transparent)]
     Directory(DirectoryError),
+    /// This node's certificate.
+    #[error("cannot make this node's certificate")]
+    Certificate(#[source] PkiError),
     /// The log.
     #[error(transparent)]
     Store(StoreError),
@@ -97,10 +101,11 @@ pub(super) async fn start(
     };
     let tuning = &config.tuning;
     let nodes = cluster.nodes.clone();
-    let links = Links::new(identity, nodes, config.insecure, tuning.connect_timeout, &fatal);
+    let channel = channel(&config, cluster.id, node).map_err(StartError::Certificate)?;
+    let links = Links::new(identity, nodes, channel, tuning.connect_timeout, &fatal);
     let listener = match listener {
         Some(listener) => Ok(listener),
-        None => PeerListener::bind(&config.listen, config.insecure).await,
+        None => PeerListener::bind(&config.listen, config.is_open()).await,
     };
     let refused = |source| StartError::Listen { address: config.listen.clone(), source };
     let server = Server::new(listener.map_err(refused)?, links.clone());
@@ -135,6 +140,14 @@ pub(super) async fn start(
     Ok(Replica(Arc::new(inner)))
 }
 
+fn channel(config: &Config, cluster: ClusterId, node: NodeId) -> Result<Channel, PkiError> {
+    let own = config.members.iter().filter(|member| member.name == config.name);
+    let mut addresses = vec![config.listen.as_str()];
+    addresses.extend(own.map(|member| member.address.as_str()));
+    let who = (cluster, node, &config.name);
+    Channel::of_node(config.secret.as_ref(), config.insecure, who, &addresses)
+}
+
 /// What a data directory holds.
 struct Kept {
     directory: Arc<DataDirectory>,
@@ -147,7 +160,7 @@ impl Kept {
     fn open(
         directory: DataDirectory,
         path: &std::path::Path,
-        cluster: crate::ClusterId,
+        cluster: ClusterId,
         fatal: &Fatal,
     ) -> Result<Self, StartError> {
         let log = RaftLog::open(path, fatal).map_err(StartError::Store)?;

@@ -13,11 +13,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use super::agent_greeting::AgentIdentity;
+use super::channel::Channel;
 use super::frame::{self, BODY_BYTES_MAX, Frame, FrameKind};
 use super::greeting::{Identity, Lane, Refusal};
 use super::handshake::{self, HandshakeError};
 use super::message::{Request, Response};
-use super::stream::{PeerStream, Plaintext};
+use super::stream::PeerStream;
 use crate::{Deadline, Fatal, NodeId};
 
 /// Calls that wait to be sent.
@@ -49,7 +50,7 @@ pub(crate) enum CallError {
 pub(crate) struct Target {
     pub(crate) greeter: Greeter,
     pub(crate) address: String,
-    pub(crate) plaintext: Plaintext,
+    pub(crate) channel: Channel,
     pub(crate) connect_timeout: Duration,
 }
 
@@ -173,9 +174,9 @@ impl Driver {
     }
 
     async fn connect(&self) -> Result<PeerStream, String> {
-        let Target { greeter, address, plaintext, connect_timeout } = &self.target;
+        let Target { greeter, address, channel, connect_timeout } = &self.target;
         let connecting = async {
-            let mut stream = plaintext
+            let mut stream = channel
                 .connect(address)
                 .await
                 .map_err(|error| format!("cannot connect to {greeter} at {address}: {error}"))?;

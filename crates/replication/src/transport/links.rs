@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::channel::Channel;
 use super::greeting::{Identity, Lane};
 use super::link::{Greeter, Link, Target};
-use super::stream::Plaintext;
 use crate::raft::PeerNode;
 use crate::{Fatal, NodeId, NodeName};
 
@@ -18,7 +18,7 @@ struct Shared {
     identity: Identity,
     /// Where peers are by configuration, which counts more than what the log says.
     configured: BTreeMap<u64, PeerNode>,
-    plaintext: Plaintext,
+    channel: Channel,
     connect_timeout: Duration,
     fatal: Fatal,
     open: Mutex<BTreeMap<(u64, Lane), (String, Link)>>,
@@ -28,18 +28,21 @@ impl Links {
     pub(crate) fn new(
         identity: Identity,
         configured: BTreeMap<u64, PeerNode>,
-        insecure: bool,
+        channel: Channel,
         connect_timeout: Duration,
         fatal: &Fatal,
     ) -> Self {
         let fatal = fatal.clone();
-        let plaintext = Plaintext::new(insecure);
         let open = Mutex::new(BTreeMap::new());
-        Self(Arc::new(Shared { identity, configured, plaintext, connect_timeout, fatal, open }))
+        Self(Arc::new(Shared { identity, configured, channel, connect_timeout, fatal, open }))
     }
 
     pub(crate) fn identity(&self) -> &Identity {
         &self.0.identity
+    }
+
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.0.channel
     }
 
     pub(super) fn connect_timeout(&self) -> Duration {
@@ -73,7 +76,7 @@ impl Links {
                 let link = Link::new(Target {
                     greeter,
                     address: address.clone(),
-                    plaintext: self.0.plaintext,
+                    channel: self.0.channel.clone(),
                     connect_timeout: self.0.connect_timeout,
                 });
                 open.insert((node.get(), lane), (address, link.clone()));
