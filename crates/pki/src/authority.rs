@@ -4,7 +4,7 @@
 //! without a word between them. Its certificate may differ from node to node in its signature: it
 //! is known by its name and key, which do not.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -116,9 +116,9 @@ impl Authority {
         params.subject_alt_names = vec![SanType::URI(text(&subject.to_string())?)];
         if matches!(subject, Subject::Node { .. }) {
             params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
-            let named = names.iter().map(|name| alternative_name(name));
-            params.subject_alt_names.push(alternative_name(SERVER_NAME)?);
-            params.subject_alt_names.extend(named.collect::<Result<Vec<_>, _>>()?);
+            for name in std::iter::once(SERVER_NAME).chain(names.iter().map(String::as_str)) {
+                params.subject_alt_names.push(alternative_name(name)?);
+            }
         }
         params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&key, &self.issuer).map_err(PkiError::Issue)?;
@@ -135,7 +135,10 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes what is written");
+        text
+    })
 }
 
 fn text(name: &str) -> Result<rcgen::string::Ia5String, PkiError> {

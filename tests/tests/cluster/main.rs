@@ -13,6 +13,8 @@ mod quorum;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod security;
+#[cfg(test)]
 mod shared;
 #[cfg(test)]
 mod stale;

@@ -123,7 +123,11 @@ impl Channel {
 impl Tls {
     async fn accept(&self, stream: TcpStream) -> io::Result<PeerStream> {
         let callers = self.callers.as_ref().ok_or_else(|| refused("hosts are not called"))?;
-        let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await;
+        let begun = begun.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => io::Error::other(format!("{error}: does it speak TLS?")),
+            _ => error,
+        })?;
         let chosen = callers.choose(&begun.client_hello());
         let (purpose, config) =
             chosen.ok_or_else(|| refused("the caller does not say what it calls for"))?;

@@ -55,13 +55,13 @@ fn node(cluster: ClusterId, number: u64, certified: u64) -> Node {
 /// What the one that calls node 1 makes of it, and the one that is called.
 async fn meet(
     caller: &Node,
-    called: Node,
+    host: Node,
 ) -> (Result<(), HandshakeError>, Result<Caller, HandshakeError>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let answering = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        let Node { identity, channel, _dir } = called;
+        let Node { identity, channel, _dir } = host;
         let patience = Duration::from_secs(20);
         let fatal = Fatal::new();
         let links =
