@@ -1,6 +1,6 @@
 # Thin by rule: what takes more than a line lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: build demo demo-down test storage fuzz models image plugin sim swarm-test bench docs fmt help
+.PHONY: build demo demo-down test storage fuzz models image plugin sim swarm-test bench sbom docs fmt help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -46,6 +46,9 @@ swarm-test: plugin ## Swarm on three real engines in containers, all rounds (ROU
 
 chaos: ready ## faults in docker-compose for ten minutes, and a report in .chaos/ (CHAOS_MINUTES=60 CHAOS_SEED=7)
 	@scripts/chaos
+
+sbom: ready ## what the binary is built from, as CycloneDX, in target/sbom
+	@scripts/sbom
 
 bench: ready ## the figures of docs/benchmarks.md
 	@scripts/bench
