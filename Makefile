@@ -1,6 +1,6 @@
 # Thin by rule: what takes more than a line lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: build demo demo-down test storage backup fuzz models image plugin sim interleavings robustness swarm-test bench docs fmt help
+.PHONY: build demo demo-down test storage backup fuzz models image plugin sim interleavings robustness swarm-test bench sbom docs fmt help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -55,6 +55,9 @@ chaos: ready ## faults in docker-compose for ten minutes, and a report in .chaos
 
 robustness: ready ## real processes behind proxies that break their connections (RUNS=22 SEED=1)
 	@scripts/robustness
+
+sbom: ready ## what the binary is built from, as CycloneDX, in target/sbom
+	@scripts/sbom
 
 bench: ready ## the figures of docs/benchmarks.md
 	@scripts/bench

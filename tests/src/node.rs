@@ -13,6 +13,9 @@ use tokio::time::timeout;
 
 use crate::{Engine, PATIENCE, RawConnection, eventually};
 
+/// What all clusters of a test know: they speak TLS, and tell each other apart by their names.
+const SECRET: &str = "a secret of all clusters under test";
+
 /// The binary under test.
 pub fn binary() -> PathBuf {
     if let Some(named) = std::env::var_os("BERTH_BIN") {
@@ -82,6 +85,7 @@ impl Node {
         let dir = parent.join(name);
         fs::create_dir(&dir).unwrap();
         fs::write(dir.join("berth.toml"), "").unwrap();
+        fs::write(dir.join("secret"), SECRET).unwrap();
         Self {
             name: name.to_owned(),
             data_dir: dir.join("data"),
@@ -145,6 +149,9 @@ impl Node {
         let mut command = self.berth(&role);
         if !self.further.iter().any(|argument| argument == "--name") {
             command.args(["--name", &self.name]);
+        }
+        if !self.further.iter().any(|argument| argument == "--bootstrap-secret-file") {
+            command.arg("--bootstrap-secret-file").arg(self.dir.join("secret"));
         }
         command
             .args(&self.further)

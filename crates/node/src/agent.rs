@@ -23,6 +23,7 @@ pub async fn run(config: AgentConfig) -> Result<(), HostError> {
 }
 
 async fn serve(config: AgentConfig, stop: Stop) -> Result<(), HostError> {
+    config.host.log_channel();
     let sockets = Sockets::bind(&config.host).await?;
     let ledger = host::open_ledger(&config.host).await?;
     let fatal = ledger.fatal();

@@ -30,6 +30,7 @@ pub async fn run(config: ServerConfig) -> Result<(), HostError> {
 }
 
 async fn serve(config: ServerConfig, stop: Stop) -> Result<(), HostError> {
+    config.host.log_channel();
     let sockets = Sockets::bind(&config.host).await?;
     let listener = listen(&config).await?;
     if let Some(wanted) = config.join.clone() {
@@ -129,7 +130,8 @@ impl Stores {
 
 async fn listen(config: &ServerConfig) -> Result<PeerListener, HostError> {
     let address = &config.listen;
-    let listener = PeerListener::bind(address, config.host.insecure).await;
+    let open = config.host.is_open() || config.join.is_some();
+    let listener = PeerListener::bind(address, open).await;
     listener.map_err(|source| {
         HostError::Replica(StartError::Listen { address: address.clone(), source })
     })

@@ -29,10 +29,10 @@ pub struct Config {
     pub advertise: Option<String>,
     /// It stays a learner until somebody promotes it, where it is not a voter yet.
     pub learner: bool,
-    /// What all members know; `None` only where nobody else can reach them, or where the data directory
-    /// tells, since a token told it.
+    /// What all members know, and what their certificates follow from; `None` only where the data directory
+    /// tells, since a token told it, or where nobody else can reach them: without it they speak plaintext.
     pub secret: Option<Secret>,
-    /// Allows plaintext beyond loopback.
+    /// Has them speak plaintext, anywhere, whether or not there is a secret.
     pub insecure: bool,
     /// Times and sizes.
     pub tuning: Tuning,

@@ -299,7 +299,12 @@ impl DataDirectory {
 
     /// The cluster's secret, where a token told it.
     pub(crate) fn secret(&self) -> Result<Option<Secret>, DirectoryError> {
-        let path = self.path.join(SECRET_FILE);
+        Self::told_secret(&self.path)
+    }
+
+    /// The same, of a directory that may be in use.
+    pub(crate) fn told_secret(path: &Path) -> Result<Option<Secret>, DirectoryError> {
+        let path = path.join(SECRET_FILE);
         match fs::read(&path) {
             Ok(bytes) => Secret::new(&bytes)
                 .map(Some)

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::directory::{DataDirectory, DirectoryError, NewOwner};
-use crate::membership::{Admission, ChangeFailure, Grant};
-use crate::transport::{JoinFailure, NewcomerIdentity, Plaintext, ask_to_join};
+use crate::membership::{Admission, ChangeFailure, Grant, MembershipRefusal};
+use crate::transport::{Channel, JoinFailure, NewcomerIdentity, ask_to_join};
 use crate::{
     ClusterId, Deadline, JoinToken, LogIndex, MembershipError, NodeId, NodeName, blocking,
 };
@@ -59,6 +59,9 @@ pub enum JoinError {
     /// The data directory.
     #[error(transparent)]
     Directory(DirectoryError),
+    /// This host's certificate.
+    #[error("cannot make this host's certificate")]
+    Certificate(#[source] berth_pki::PkiError),
     /// A member does not want to hear it.
     #[error("the cluster turns this node away: {reason}")]
     TurnedAway {
@@ -110,16 +113,19 @@ async fn ask(config: &JoinConfig, deadline: Deadline) -> Result<Grant, JoinError
     let JoinConfig { token, name, address, replace, insecure, .. } = config;
     let identity = NewcomerIdentity::new(name.clone(), token);
     let admission = Admission { name: name.clone(), address: address.clone(), replace: *replace };
-    let plaintext = Plaintext::new(*insecure);
-    let mut unknown = None;
+    let channel = Channel::of_host(token.secret().as_ref(), *insecure, name);
+    let channel = channel.map_err(JoinError::Certificate)?;
+    let mut unsettled = None;
     loop {
-        let mut silent = Vec::new();
+        let (mut silent, mut turned_away) = (Vec::new(), Vec::new());
         for at in token.addresses() {
-            match ask_to_join(at, &identity, &admission, plaintext, deadline).await {
+            match ask_to_join(at, &identity, &admission, &channel, deadline).await {
                 Ok(grant) => return Ok(grant),
-                Err(JoinFailure::TurnedAway(reason)) => {
-                    return Err(JoinError::TurnedAway { reason });
-                }
+                Err(JoinFailure::TurnedAway(reason)) => turned_away.push(reason),
+                // The one under way may be this newcomer's own, asked for before.
+                Err(JoinFailure::Refused(ChangeFailure::Refused(
+                    refusal @ MembershipRefusal::UnderWay,
+                ))) => unsettled = Some(refusal.into()),
                 Err(JoinFailure::Refused(ChangeFailure::Refused(refusal))) => {
                     return Err(JoinError::Membership(refusal.into()));
                 }
@@ -127,15 +133,18 @@ async fn ask(config: &JoinConfig, deadline: Deadline) -> Result<Grant, JoinError
                     silent.push(format!("{at}: {}", failure.reason()));
                 }
                 Err(JoinFailure::Unreachable(reason)) => silent.push(reason),
-                Err(JoinFailure::Lost(reason)) => unknown = Some(reason),
+                Err(JoinFailure::Lost(reason)) => {
+                    unsettled = Some(MembershipError::Unknown { reason });
+                }
             }
+        }
+        if !turned_away.is_empty() {
+            return Err(JoinError::TurnedAway { reason: turned_away.join("; ") });
         }
         if deadline.remaining() <= PAUSE {
             let reason = silent.join("; ");
-            return Err(match unknown {
-                Some(reason) => JoinError::Membership(MembershipError::Unknown { reason }),
-                None => JoinError::Unreachable { reason },
-            });
+            let unreachable = JoinError::Unreachable { reason };
+            return Err(unsettled.map_or(unreachable, JoinError::Membership));
         }
         tracing::info!(reason = silent.join("; "), "no member has admitted this node yet");
         tokio::time::sleep(PAUSE).await;

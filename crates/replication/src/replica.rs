@@ -9,7 +9,7 @@ mod start;
 mod status;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use berth_allocator::{Envelope, State};
 use openraft::async_runtime::WatchReceiver;
@@ -20,7 +20,7 @@ pub use compare::NotMarked;
 pub use members::NoToken;
 pub(crate) use question::RespondentSlot;
 pub use question::{AskError, Respond};
-pub use start::{StartError, holds_cluster};
+pub use start::{StartError, holds_cluster, told_secret};
 pub use status::{Fingerprint, MemberStatus, Role, Status};
 
 use crate::attendants::Attendants;
@@ -161,6 +161,11 @@ impl Replica {
 
     pub(crate) fn attendants_here(&self) -> &Attendants {
         &self.0.attendants
+    }
+
+    /// When this node's certificate expires, unless it is renewed before; nothing without TLS.
+    pub fn certificate_expires(&self) -> Option<SystemTime> {
+        self.0.core.links().channel().expires()
     }
 
     /// Tells when the node cannot go on. The process must end then.

@@ -1,7 +1,8 @@
 //! What the members of a cluster share, so that nobody else joins their conversation.
 //!
-//! A hash of it goes with each greeting. Without TLS that keeps mistakes out, not an attacker who
-//! can read the network; hence plaintext is for loopback, unless it is asked for.
+//! The authorities for certificates follow from it (see the `berth-pki` crate), and a hash of it goes
+//! with each greeting. In plaintext that hash keeps mistakes out, not an attacker who can read the
+//! network; hence plaintext is for loopback, unless it is asked for.
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -43,6 +44,7 @@ impl Secret {
         Ok(Self(secret.to_owned()))
     }
 
+    /// Its bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }

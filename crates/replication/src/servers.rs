@@ -10,7 +10,7 @@ mod tracker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use berth_allocator::Envelope;
 use bytes::Bytes;
@@ -28,7 +28,7 @@ use crate::cluster::{ClusterError, check_address};
 use crate::proposer::{Execute, Proposer};
 use crate::replica::{Executed, Hindrance, unexpected};
 use crate::transport::{
-    AgentIdentity, CallError, Greeter, Link, Plaintext, Request, Response, Target, Whereabouts,
+    AgentIdentity, CallError, Channel, Greeter, Link, Request, Response, Target, Whereabouts,
 };
 use crate::{AskError, ClusterId, Deadline, NodeName, ProposeError, Proposed, Respond, Secret};
 
@@ -46,9 +46,10 @@ pub struct ServersConfig {
     pub servers: Vec<String>,
     /// Where the cluster is noted once it was met; made if it does not exist.
     pub dir: PathBuf,
-    /// What all nodes and agents know; `None` only where nobody else can reach them.
+    /// What all nodes and agents know, and what their certificates follow from; `None` only where
+    /// nobody else can reach them: without it they speak plaintext.
     pub secret: Option<Secret>,
-    /// Allows plaintext beyond loopback.
+    /// Has them speak plaintext, anywhere, whether or not there is a secret.
     pub insecure: bool,
 }
 
@@ -58,6 +59,9 @@ pub enum ServersError {
     /// No servers, or an address that is not one.
     #[error(transparent)]
     Address(ClusterError),
+    /// This host's certificate.
+    #[error("cannot make this host's certificate")]
+    Certificate(#[source] berth_pki::PkiError),
     /// What is noted of the cluster cannot be read or written.
     #[error("cannot use {}, where this host's cluster is noted", path.display())]
     Home {
@@ -101,12 +105,12 @@ impl Servers {
         }
         let home = Home::open(&config.dir)
             .map_err(|(path, source)| ServersError::Home { path, source })?;
-        let identity = AgentIdentity::new(config.name.clone(), config.secret.as_ref(), home);
-        let core = Core {
-            identity: Arc::new(identity),
-            plaintext: Plaintext::new(config.insecure),
-            now: watch::channel(Now::default()).0,
-        };
+        let secret = config.secret.as_ref();
+        let channel = Channel::of_host(secret, config.insecure, &config.name)
+            .map_err(ServersError::Certificate)?;
+        let identity = AgentIdentity::new(config.name.clone(), secret, home);
+        let core =
+            Core { identity: Arc::new(identity), channel, now: watch::channel(Now::default()).0 };
         let mut tasks = JoinSet::new();
         tasks.spawn(tracker::run(core.clone(), config.servers.clone()));
         let proposer = Proposer::start(core.clone(), &mut tasks);
@@ -142,6 +146,11 @@ impl Servers {
             failure: now.failure.clone(),
             addresses: now.addresses.clone(),
         }
+    }
+
+    /// When this host's certificate expires, unless it is renewed before; nothing without TLS.
+    pub fn certificate_expires(&self) -> Option<SystemTime> {
+        self.0.core.channel.expires()
     }
 
     /// Waits until a server answers; false if the deadline passes before.
@@ -199,7 +208,7 @@ struct Now {
 #[derive(Clone)]
 struct Core {
     identity: Arc<AgentIdentity>,
-    plaintext: Plaintext,
+    channel: Channel,
     now: watch::Sender<Now>,
 }
 
@@ -208,7 +217,7 @@ impl Core {
         Link::new(Target {
             greeter: Greeter::Agent(Arc::clone(&self.identity)),
             whereabouts: Whereabouts::Fixed(address.to_owned()),
-            plaintext: self.plaintext,
+            channel: self.channel.clone(),
             connect_timeout: CONNECT_MAX,
         })
     }

@@ -67,6 +67,11 @@ impl JoinToken {
         &self.addresses
     }
 
+    /// Whether its members know something that others do not.
+    pub fn is_secret(&self) -> bool {
+        self.secret.is_some()
+    }
+
     /// What its members know; nothing where nobody else can reach them.
     pub(crate) fn secret(&self) -> Option<Secret> {
         self.secret.as_deref().and_then(|bytes| Secret::new(bytes).ok())

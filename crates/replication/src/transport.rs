@@ -1,4 +1,4 @@
-//! How nodes talk: our own frames over TCP.
+//! How nodes talk: our own frames over TCP, within TLS.
 //!
 //! A connection belongs to one [`Lane`] of one pair of nodes, to an agent, or to a newcomer. It begins with a
 //! greeting in which both sides check whom they talk to, and then carries requests one way and responses the other, many
@@ -6,6 +6,7 @@
 
 mod addresses;
 mod agent_greeting;
+mod channel;
 mod frame;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -17,11 +18,14 @@ mod link;
 mod links;
 mod message;
 mod server;
+#[cfg(test)]
+mod strangers;
 mod stream;
 
 pub(crate) use agent_greeting::AgentIdentity;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use agent_greeting::{AgentHello, AgentWelcome};
+pub(crate) use channel::Channel;
 #[cfg(test)]
 pub(crate) use greeting::Refusal;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -36,4 +40,3 @@ pub(crate) use links::Links;
 pub(crate) use message::{AppendOutcome, Candidacy, Failure, Request, Response, TransferOutcome};
 pub(crate) use server::{Handle, Server, Session};
 pub use stream::PeerListener;
-pub(crate) use stream::Plaintext;

@@ -70,6 +70,7 @@ impl Api {
             problems,
             role: role(status.role).to_owned(),
             server: None,
+            certificate_expires: replica.certificate_expires().map(views::system_time),
             leader: self.leader(),
             term: status.term.get(),
             log: Log {
@@ -125,6 +126,7 @@ impl Api {
             problems,
             role: "agent".to_owned(),
             server: known.server,
+            certificate_expires: servers.certificate_expires().map(views::system_time),
             ledger: self.ledger(own),
             ..status
         }

@@ -97,6 +97,10 @@ pub struct Status {
     /// The server that an agent speaks to; what follows is as that one has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// When this host's certificate expires, unless it is renewed before; missing where it speaks
+    /// plaintext.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_expires: Option<String>,
     /// Who leads.
     pub leader: Option<String>,
     /// The term of the leadership.

@@ -13,6 +13,11 @@ use super::types::{
 };
 
 /// A time, as RFC 3339 has it; the last one that can be told where it lies beyond.
+pub(super) fn system_time(at: std::time::SystemTime) -> String {
+    jiff::Timestamp::try_from(at).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
+/// The same, of the state machine's times.
 pub(crate) fn time(at: Timestamp) -> String {
     let millis = i64::try_from(at.get()).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()

@@ -8,7 +8,7 @@ use crate::config::{AgentConfig, AgentSettings, HostSettings, Settings};
 const EXAMPLES: &str = "\
 Examples:
   A host beside a cluster of three, with the secret that its nodes share:
-    berth agent --name worker-1 --insecure \\
+    berth agent --name worker-1 \\
       --server 10.1.0.1:7100,10.1.0.2:7100,10.1.0.3:7100 \\
       --bootstrap-secret-file /etc/berth/secret
     docker network create --ipam-driver berth web

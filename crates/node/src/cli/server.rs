@@ -11,11 +11,11 @@ Examples:
     berth server --bootstrap
   A node of three, each started with the same list and the same secret:
     head -c 32 /dev/urandom | base64 > /etc/berth/secret
-    berth server --name N1 --listen 10.1.0.1:7100 --insecure \\
+    berth server --name N1 --listen 10.1.0.1:7100 \\
       --initial-cluster N1=10.1.0.1:7100,N2=10.1.0.2:7100,N3=10.1.0.3:7100 \\
       --bootstrap-secret-file /etc/berth/secret
   One more node, with a token that `berth cluster join-token` prints on another one:
-    berth server --name N4 --listen 10.1.0.4:7100 --insecure --join TOKEN
+    berth server --name N4 --listen 10.1.0.4:7100 --join TOKEN
 
 A flag wins over its environment variable, and that over the same key of the configuration file.";
 

@@ -56,6 +56,7 @@ fn summary(status: &Status) -> String {
             format!("{node}, {ready}, {role}{} (Berth {version})", speaks_to(server.as_deref())),
         ),
         ("cluster", cluster.clone()),
+        ("channel", channel(status.certificate_expires.as_deref())),
         ("leader", format!("{leader}, term {term}")),
         (
             "log",
@@ -72,6 +73,13 @@ fn summary(status: &Status) -> String {
     }
     let members = members(&status.members, status.leader.as_deref());
     [facts(known), members, space::summary(&status.spaces)].join("\n\n")
+}
+
+fn channel(certificate_expires: Option<&str>) -> String {
+    match certificate_expires {
+        Some(expires) => format!("TLS, certificate until {expires} unless renewed before"),
+        None => "plaintext".to_owned(),
+    }
 }
 
 fn speaks_to(server: Option<&str>) -> String {

@@ -25,7 +25,7 @@ impl AgentConfig {
             return Err(ConfigError::Server { address: address.clone() });
         }
         let beyond = servers.iter().find(|address| !is_loopback(address));
-        if let Some(address) = beyond.filter(|_| !host.insecure) {
+        if let Some(address) = beyond.filter(|_| !host.is_open()) {
             return Err(ConfigError::PlaintextServer { address: address.clone() });
         }
         if host.secret.is_none() && beyond.is_some() {

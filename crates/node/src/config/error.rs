@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use berth_replication::{SecretError, TokenError};
+use berth_replication::{DirectoryError, SecretError, TokenError};
 
 /// A mistake in the configuration. Nothing was started.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum ConfigError {
         #[source]
         source: io::Error,
     },
+    /// What a token told cannot be read in the data directory.
+    #[error(transparent)]
+    Directory(DirectoryError),
     /// The configuration file is no TOML, or holds keys or values that do not exist.
     #[error("{} is not a configuration of Berth: correct it", path.display())]
     Syntax {
@@ -116,10 +119,11 @@ pub enum ConfigError {
          it to each member, and name it with --bootstrap-secret-file"
     )]
     SecretNeeded,
-    /// Peers speak plaintext.
+    /// Peers would speak plaintext.
     #[error(
-        "{address} is not on loopback, and peers speak plaintext: listen on loopback, or say \
-         --insecure if the network is private"
+        "{address} is not on loopback, and without a secret peers speak plaintext: name a file with \
+         16 random bytes or more with --bootstrap-secret-file, the same on each host, listen on \
+         loopback, or say --insecure"
     )]
     Plaintext {
         /// The address.
@@ -134,10 +138,10 @@ pub enum ConfigError {
         /// As it was given.
         address: String,
     },
-    /// Servers are spoken to in plaintext.
+    /// Servers would be spoken to in plaintext.
     #[error(
-        "{address} is not on loopback, and servers are spoken to in plaintext: say --insecure if \
-         the network is private"
+        "{address} is not on loopback, and without a secret servers are spoken to in plaintext: name \
+         the cluster's secret with --bootstrap-secret-file, or say --insecure"
     )]
     PlaintextServer {
         /// The address.

@@ -34,9 +34,9 @@ pub struct HostConfig {
     pub api_socket: PathBuf,
     /// The socket for its engine.
     pub plugin_socket: PathBuf,
-    /// What all nodes and agents know.
+    /// What all nodes and agents know, and what their certificates follow from.
     pub secret: Option<Secret>,
-    /// Plaintext beyond loopback is wanted.
+    /// Plaintext is wanted, secret or not.
     pub insecure: bool,
     /// The engine's API, if this host may look at it.
     pub docker_socket: Option<PathBuf>,
@@ -78,6 +78,30 @@ impl HostConfig {
             log_level: settings.log_level.unwrap_or_default(),
             log_format: settings.log_format.unwrap_or_default(),
         })
+    }
+
+    /// Whether it may speak to others beyond this machine: it has a secret, or is told to do without.
+    pub fn is_open(&self) -> bool {
+        self.secret.is_some() || self.insecure
+    }
+
+    /// Says how it speaks to other hosts.
+    pub fn log_channel(&self) {
+        match (&self.secret, self.insecure) {
+            (_, true) => tracing::warn!(
+                channel = "plaintext",
+                "--insecure: this host speaks plaintext to nodes and agents, and whoever can read \
+                 or change what the network carries can do what they can"
+            ),
+            (Some(_), false) => tracing::info!(
+                channel = "tls",
+                "nodes and agents speak TLS 1.3, and show certificates"
+            ),
+            (None, false) => tracing::warn!(
+                channel = "plaintext",
+                "without --bootstrap-secret-file this host speaks plaintext, on loopback only"
+            ),
+        }
     }
 
     /// Where the local ledger keeps its data.

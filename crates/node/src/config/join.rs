@@ -14,8 +14,9 @@ pub(super) fn join_config(
     replace: bool,
 ) -> Result<JoinConfig, ConfigError> {
     let token: JoinToken = token.parse().map_err(ConfigError::Token)?;
+    let open = host.insecure || token.is_secret();
     let mut addresses = std::iter::once(&address).chain(token.addresses());
-    if let Some(address) = addresses.find(|address| !is_loopback(address) && !host.insecure) {
+    if let Some(address) = addresses.find(|address| !is_loopback(address) && !open) {
         return Err(ConfigError::Plaintext { address: address.clone() });
     }
     let unreachable = token.addresses().iter().any(|member| !is_loopback(member));

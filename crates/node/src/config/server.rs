@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use berth_replication::{JoinConfig, Member, NodeName, holds_cluster};
+use berth_replication::{JoinConfig, Member, NodeName, holds_cluster, told_secret};
 
 use super::host::{HostConfig, is_address, is_loopback, names};
 use super::join::join_config;
@@ -30,9 +30,13 @@ pub struct ServerConfig {
 impl ServerConfig {
     /// Checks settings, and reads the secret.
     pub fn new(host: HostSettings, member: MemberSettings) -> Result<Self, ConfigError> {
-        let host = HostConfig::new(host)?;
+        let mut host = HostConfig::new(host)?;
         let (listen, advertise) = addresses(member.listen, member.advertise)?;
-        let known = holds_cluster(&raft_dir(&host.data_dir));
+        let raft = raft_dir(&host.data_dir);
+        let known = holds_cluster(&raft);
+        if host.secret.is_none() && known {
+            host.secret = told_secret(&raft).map_err(ConfigError::Directory)?;
+        }
         let reached = advertise.clone().unwrap_or_else(|| listen.clone());
         let members = match member.initial_cluster.as_deref() {
             Some(_) if member.join.is_some() && !known => return Err(ConfigError::JoinAndForm),
@@ -45,7 +49,9 @@ impl ServerConfig {
         let own = std::iter::once(&listen).chain(&advertise);
         let mut all = own.chain(members.iter().map(|m| &m.address));
         let beyond = all.find(|address| !is_loopback(address)).cloned();
-        if let Some(address) = beyond.clone().filter(|_| !host.insecure) {
+        // Whoever joins speaks as its token says.
+        let open = host.is_open() || (member.join.is_some() && !known);
+        if let Some(address) = beyond.clone().filter(|_| !open) {
             return Err(ConfigError::Plaintext { address });
         }
         if host.secret.is_none() && beyond.is_some() && members.len() > 1 {

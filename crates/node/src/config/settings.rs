@@ -47,7 +47,7 @@ pub struct HostSettings {
     #[arg(long, env = "BERTH_PLUGIN_SOCKET", hide_env_values = true, value_name = "PATH")]
     pub plugin_socket: Option<PathBuf>,
 
-    /// File with the secret that nodes and agents share: 16 bytes or more
+    /// File with the secret that nodes and agents share, 16 random bytes or more; with it they speak TLS
     #[arg(long, env = "BERTH_BOOTSTRAP_SECRET_FILE", hide_env_values = true, value_name = "FILE")]
     pub bootstrap_secret_file: Option<PathBuf>,
 
@@ -55,7 +55,7 @@ pub struct HostSettings {
     #[arg(long, env = "BERTH_REALM", hide_env_values = true, value_name = "NAME")]
     pub realm: Option<String>,
 
-    /// Speak plaintext beyond this host
+    /// Speak plaintext, even beyond this host
     #[arg(long, env = "BERTH_INSECURE", hide_env_values = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL", hide_possible_values = true)]
     pub insecure: Option<bool>,

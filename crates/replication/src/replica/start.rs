@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use berth_pki::PkiError;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{Fatal as RaftFatal, InitializeError, RaftError};
 use tokio::task::JoinSet;
@@ -23,7 +24,7 @@ use crate::reads::ReadIndexes;
 use crate::rocks::{LOST, RaftLog, StoreError};
 use crate::secret::Proof;
 use crate::snapshot::{SnapshotError, SnapshotStore};
-use crate::transport::{Identity, Links, PeerListener, Server};
+use crate::transport::{Channel, Identity, Links, PeerListener, Server};
 use crate::{Clock, Config, Fatal, NodeId, Secret};
 
 /// A node could not start. Nothing was changed, beyond what an earlier start left.
@@ -35,6 +36,9 @@ pub enum StartError {
     /// The data directory.
     #[error(transparent)]
     Directory(DirectoryError),
+    /// This node's certificate.
+    #[error("cannot make this node's certificate")]
+    Certificate(#[source] PkiError),
     /// The log.
     #[error(transparent)]
     Store(StoreError),
@@ -86,11 +90,12 @@ pub(super) async fn start(
     // Who was admitted is no first member, whatever its list says.
     let first = kept.listed.as_ref().filter(|_| since.is_none());
     let address = address(&config, first, node);
-    let links = links(&config, &kept, &fatal);
+    let links = links(&config, &kept, &address, &fatal).map_err(StartError::Certificate)?;
+    let secret = kept.secret;
     let tuning = &config.tuning;
     let listener = match listener {
         Some(listener) => Ok(listener),
-        None => PeerListener::bind(&config.listen, config.insecure).await,
+        None => PeerListener::bind(&config.listen, config.insecure || secret.is_some()).await,
     };
     let refused = |source| StartError::Listen { address: config.listen.clone(), source };
     let server = Server::new(listener.map_err(refused)?, links.clone());
@@ -128,7 +133,6 @@ pub(super) async fn start(
     let duty = Duty { core: core.clone(), fatal: duty_fatal, heard, address, learner, since };
     tasks.spawn(duty.run());
     let tasks = tokio::sync::Mutex::new(tasks);
-    let secret = config.secret.or(kept.secret);
     let inner = Inner {
         name: config.name,
         core,
@@ -162,6 +166,11 @@ pub fn holds_cluster(data_dir: &Path) -> bool {
     DataDirectory::is_whose(data_dir)
 }
 
+/// The cluster's secret, where a token told it to the node of a data directory.
+pub fn told_secret(data_dir: &Path) -> Result<Option<Secret>, DirectoryError> {
+    DataDirectory::told_secret(data_dir)
+}
+
 /// Where a node is reached: as it was told, or by its list, or where it listens.
 fn address(config: &Config, first: Option<&Cluster>, node: NodeId) -> String {
     let listed = first.and_then(|first| first.nodes.get(&node.get()));
@@ -170,11 +179,13 @@ fn address(config: &Config, first: Option<&Cluster>, node: NodeId) -> String {
 }
 
 /// Who a node is to its peers, and where they are by all that it was told.
-fn links(config: &Config, kept: &Kept, fatal: &Fatal) -> Links {
-    let cluster = kept.directory.cluster();
-    let secret = config.secret.as_ref().or(kept.secret.as_ref());
+fn links(config: &Config, kept: &Kept, address: &str, fatal: &Fatal) -> Result<Links, PkiError> {
+    let (cluster, node) = (kept.directory.cluster(), kept.directory.node());
+    let secret = kept.secret.as_ref();
+    let who = (cluster, node, &config.name);
+    let channel = Channel::of_node(secret, config.insecure, who, &[&config.listen, address])?;
     let identity = Identity {
-        node: kept.directory.node(),
+        node,
         cluster,
         proof: Proof::new(cluster, secret),
         agents: Proof::of_agents(secret),
@@ -184,7 +195,7 @@ fn links(config: &Config, kept: &Kept, fatal: &Fatal) -> Links {
     };
     let mut told = kept.directory.contacts();
     told.extend(kept.listed.iter().flat_map(|listed| listed.nodes.clone()));
-    Links::new(identity, told, config.insecure, config.tuning.connect_timeout, fatal)
+    Ok(Links::new(identity, told, channel, config.tuning.connect_timeout, fatal))
 }
 
 /// What a data directory holds.
@@ -195,7 +206,7 @@ struct Kept {
     log: RaftLog,
     machine: StateMachine,
     snapshots: Arc<SnapshotStore>,
-    /// The secret, where a token told it.
+    /// The cluster's secret, as it was given, or as a token told it.
     secret: Option<Secret>,
 }
 
@@ -207,8 +218,9 @@ impl Kept {
         let first = listed.as_ref().map(|(listed, node)| (listed.id, *node));
         let directory = DataDirectory::open(path, &config.name, first);
         let directory = directory.map_err(StartError::Directory)?;
-        let (cluster, secret) = (directory.cluster(), directory.secret());
-        let secret = secret.map_err(StartError::Directory)?;
+        let (cluster, told) = (directory.cluster(), directory.secret());
+        let told = told.map_err(StartError::Directory)?;
+        let secret = config.secret.clone().or(told);
         // A list may be of the cluster that this one was restored or recovered from.
         let listed = listed.map(|(listed, _)| listed).filter(|listed| listed.id == cluster);
         let log = RaftLog::open(path, fatal).map_err(StartError::Store)?;

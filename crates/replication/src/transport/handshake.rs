@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use berth_codec::{DecodeError, EncodeError, Record};
+use berth_pki::Subject;
 use tokio::io::AsyncWriteExt;
 
 use super::agent_greeting::{AgentHello, AgentIdentity, AgentWelcome};
@@ -12,11 +13,13 @@ use super::join_greeting::{JoinHello, JoinWelcome, NewcomerIdentity};
 use super::links::Links;
 use super::stream::PeerStream;
 use crate::directory::DirectoryError;
-use crate::{NodeId, NodeName};
+use crate::{ClusterId, NodeId, NodeName};
 
 /// Two nodes did not come together.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
+    #[error("TLS failed")]
+    Tls(#[source] std::io::Error),
     #[error("the greeting failed")]
     Frame(#[source] FrameError),
     #[error("the greeting cannot be encoded")]
@@ -29,6 +32,8 @@ pub(crate) enum HandshakeError {
     RefusedUs(Refusal),
     #[error("this node refuses the other one: {0}")]
     RefusedThem(Refusal),
+    #[error("its certificate is for {certified}, but it says that it is {claimed}")]
+    Uncertified { certified: Subject, claimed: Subject },
     #[error("cannot note whom this node met")]
     Directory(#[source] DirectoryError),
     #[error("cannot note which cluster this agent met")]
@@ -67,6 +72,9 @@ pub(super) async fn greet(
 ) -> Result<(), HandshakeError> {
     send(stream, FrameKind::Greeting, &identity.hello(to, lane)).await?;
     let welcome: Welcome = receive(stream, FrameKind::Greeting).await?;
+    if let Welcome::Accepted { from, .. } = &welcome {
+        vouches(stream, || node(identity.cluster, *from))?;
+    }
     let refused_us = matches!(welcome, Welcome::Refused(_));
     let identity = identity.clone();
     let checked = blocking(move || identity.check(to, &welcome)).await?;
@@ -80,6 +88,9 @@ pub(super) async fn greet_as_agent(
 ) -> Result<(), HandshakeError> {
     send(stream, FrameKind::AgentGreeting, &identity.hello()).await?;
     let welcome: AgentWelcome = receive(stream, FrameKind::AgentGreeting).await?;
+    if let AgentWelcome::Accepted { cluster, .. } = &welcome {
+        vouches_for_cluster(stream, *cluster)?;
+    }
     let refused_us = matches!(welcome, AgentWelcome::Refused(_));
     let identity = Arc::clone(identity);
     let checked = blocking(move || identity.check(&welcome)).await?;
@@ -123,6 +134,7 @@ async fn welcome_member(
     busy: bool,
 ) -> Result<Caller, HandshakeError> {
     let hello: Hello = berth_codec::decode(body).map_err(HandshakeError::Decode)?;
+    vouches(stream, || node(hello.cluster, hello.from))?;
     let caller = Caller::Member(NodeId::new(hello.from), hello.lane);
     let identity = identity.clone();
     let judged = blocking(move || identity.judge(&hello)).await?;
@@ -144,6 +156,7 @@ async fn welcome_agent(
     busy: bool,
 ) -> Result<Caller, HandshakeError> {
     let hello: AgentHello = berth_codec::decode(body).map_err(HandshakeError::Decode)?;
+    vouches(stream, || Subject::Host { name: hello.name.as_str().to_owned() })?;
     let welcome = match links.identity().judge_agent(&hello, |name| links.is_member(name)) {
         AgentWelcome::Accepted { .. } if busy => AgentWelcome::Refused(Refusal::Busy),
         judged => judged,
@@ -162,6 +175,7 @@ async fn welcome_newcomer(
     busy: bool,
 ) -> Result<Caller, HandshakeError> {
     let hello: JoinHello = berth_codec::decode(body).map_err(HandshakeError::Decode)?;
+    vouches(stream, || Subject::Host { name: hello.name.as_str().to_owned() })?;
     let welcome = match links.identity().judge_newcomer(&hello) {
         JoinWelcome::Accepted { .. } if busy => JoinWelcome::Refused(Refusal::Busy),
         judged => judged,
@@ -171,6 +185,33 @@ async fn welcome_newcomer(
         JoinWelcome::Accepted { .. } => Ok(Caller::Newcomer(hello.name)),
         JoinWelcome::Refused(refusal) => Err(HandshakeError::RefusedThem(refusal)),
     }
+}
+
+/// Whether the other side is who it says, if it has shown a certificate.
+fn vouches(stream: &PeerStream, claimed: impl Fn() -> Subject) -> Result<(), HandshakeError> {
+    let Some(certified) = stream.certified() else { return Ok(()) };
+    let (certified, claimed) = (certified.subject.clone(), claimed());
+    let same = match (&certified, &claimed) {
+        // A node's name says nothing that its number does not.
+        (
+            Subject::Node { cluster, number, .. },
+            Subject::Node { cluster: claimed_cluster, number: claimed_number, .. },
+        ) => (cluster, number) == (claimed_cluster, claimed_number),
+        _ => certified == claimed,
+    };
+    if same { Ok(()) } else { Err(HandshakeError::Uncertified { certified, claimed }) }
+}
+
+/// Whether the other side is a node of the cluster that it names.
+fn vouches_for_cluster(stream: &PeerStream, cluster: ClusterId) -> Result<(), HandshakeError> {
+    match stream.certified().map(|certified| &certified.subject) {
+        Some(Subject::Node { number, .. }) => vouches(stream, || node(cluster, *number)),
+        _ => vouches(stream, || node(cluster, 0)),
+    }
+}
+
+fn node(cluster: ClusterId, number: u64) -> Subject {
+    Subject::Node { cluster: cluster.bytes(), number, name: String::new() }
 }
 
 async fn blocking<T: Send + 'static>(

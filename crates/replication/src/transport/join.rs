@@ -1,18 +1,20 @@
 //! A newcomer's one request.
 
+use std::io::ErrorKind::{InvalidData, PermissionDenied};
 use std::time::Duration;
 
 use berth_codec::Record;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use super::channel::Channel;
 use super::frame::{self, BODY_BYTES_MAX, Frame, FrameKind};
 use super::greeting::Refusal;
 use super::handshake::{self, HandshakeError};
 use super::join_greeting::NewcomerIdentity;
 use super::link::chain;
 use super::message::{Request, Response};
-use super::stream::{PeerStream, Plaintext};
+use super::stream::PeerStream;
 use crate::Deadline;
 use crate::membership::{Admission, ChangeFailure, Grant};
 
@@ -41,12 +43,16 @@ pub(crate) async fn ask_to_join(
     address: &str,
     identity: &NewcomerIdentity,
     admission: &Admission,
-    plaintext: Plaintext,
+    channel: &Channel,
     deadline: Deadline,
 ) -> Result<Grant, JoinFailure> {
     let unreachable = |reason: String| JoinFailure::Unreachable(format!("{address}: {reason}"));
-    let mut stream = match timeout(CONNECT_MAX, plaintext.connect(address)).await {
+    let mut stream = match timeout(CONNECT_MAX, channel.connect(address)).await {
         Ok(Ok(stream)) => stream,
+        // TLS found a stranger.
+        Ok(Err(error)) if matches!(error.kind(), InvalidData | PermissionDenied) => {
+            return Err(JoinFailure::TurnedAway(format!("{address}: {error}")));
+        }
         Ok(Err(error)) => return Err(unreachable(error.to_string())),
         Err(_) => return Err(unreachable("does not answer".to_owned())),
     };

@@ -14,11 +14,12 @@ use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use super::addresses::Addresses;
 use super::agent_greeting::AgentIdentity;
+use super::channel::Channel;
 use super::frame::{self, BODY_BYTES_MAX, Frame, FrameKind};
 use super::greeting::{Identity, Lane, Refusal};
 use super::handshake::{self, HandshakeError};
 use super::message::{Request, Response};
-use super::stream::{PeerStream, Plaintext};
+use super::stream::PeerStream;
 use crate::{Deadline, Fatal, NodeId};
 
 /// Calls that wait to be sent.
@@ -50,7 +51,7 @@ pub(crate) enum CallError {
 pub(crate) struct Target {
     pub(crate) greeter: Greeter,
     pub(crate) whereabouts: Whereabouts,
-    pub(crate) plaintext: Plaintext,
+    pub(crate) channel: Channel,
     pub(crate) connect_timeout: Duration,
 }
 
@@ -206,11 +207,11 @@ impl Driver {
     }
 
     async fn connect(&self) -> Result<PeerStream, String> {
-        let Target { greeter, whereabouts, plaintext, connect_timeout } = &self.target;
+        let Target { greeter, whereabouts, channel, connect_timeout } = &self.target;
         let address = whereabouts.address(self.attempt);
         let address = &address.ok_or_else(|| format!("nobody has told where {greeter} is"))?;
         let connecting = async {
-            let mut stream = plaintext
+            let mut stream = channel
                 .connect(address)
                 .await
                 .map_err(|error| format!("cannot connect to {greeter} at {address}: {error}"))?;

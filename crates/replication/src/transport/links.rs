@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::addresses::Addresses;
+use super::channel::Channel;
 use super::greeting::{Identity, Lane};
 use super::link::{Greeter, Link, Target, Whereabouts};
-use super::stream::Plaintext;
 use crate::raft::PeerNode;
 use crate::{Fatal, NodeId, NodeName};
 
@@ -18,7 +18,7 @@ pub(crate) struct Links(Arc<Shared>);
 struct Shared {
     identity: Identity,
     addresses: Addresses,
-    plaintext: Plaintext,
+    channel: Channel,
     connect_timeout: Duration,
     fatal: Fatal,
     open: Mutex<BTreeMap<(u64, Lane), Link>>,
@@ -29,18 +29,21 @@ impl Links {
     pub(crate) fn new(
         identity: Identity,
         told: BTreeMap<u64, PeerNode>,
-        insecure: bool,
+        channel: Channel,
         connect_timeout: Duration,
         fatal: &Fatal,
     ) -> Self {
         let fatal = fatal.clone();
-        let plaintext = Plaintext::new(insecure);
         let (open, addresses) = (Mutex::default(), Addresses::new(told));
-        Self(Arc::new(Shared { identity, addresses, plaintext, connect_timeout, fatal, open }))
+        Self(Arc::new(Shared { identity, addresses, channel, connect_timeout, fatal, open }))
     }
 
     pub(crate) fn identity(&self) -> &Identity {
         &self.0.identity
+    }
+
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.0.channel
     }
 
     pub(super) fn connect_timeout(&self) -> Duration {
@@ -88,7 +91,7 @@ impl Links {
             Link::new(Target {
                 greeter,
                 whereabouts: Whereabouts::Member(self.0.addresses.clone(), node),
-                plaintext: self.0.plaintext,
+                channel: self.0.channel.clone(),
                 connect_timeout: self.0.connect_timeout,
             })
         });

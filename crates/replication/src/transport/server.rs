@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncWriteExt, BufReader, BufWriter, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::frame::{self, BODY_BYTES_MAX, Frame, FrameKind};
 use super::greeting::Lane;
-use super::handshake::Caller;
+use super::handshake::{Caller, HandshakeError};
 use super::link::chain;
 use super::message::{Request, Response};
 use super::stream::{PeerListener, PeerStream};
@@ -29,6 +29,10 @@ const CONNECTIONS_MAX: usize = 4_096;
 const REQUESTS_MAX: usize = 256;
 /// How long a peer may take no bytes.
 const WRITE_MAX: Duration = Duration::from_secs(10);
+/// How often it is looked at whether a caller's certificate has expired.
+const EXPIRY_CHECK: Duration = Duration::from_mins(1);
+/// The log's target for who was let in, or not, and what they changed.
+const AUDIT: &str = "audit";
 /// Pause when the system gives no more connections.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -105,20 +109,42 @@ impl Server {
 }
 
 async fn serve<H: Handle>(
-    (mut stream, peer): (PeerStream, String),
+    (stream, peer): (PeerStream, String),
     links: Links,
     handler: Arc<H>,
     permit: Option<OwnedSemaphorePermit>,
 ) {
-    let greeting = handshake::welcome(&mut stream, &links, permit.is_none());
+    let greeting = async {
+        let accepted = links.channel().accept(stream).await;
+        let mut stream = accepted.map_err(HandshakeError::Tls)?;
+        let caller = handshake::welcome(&mut stream, &links, permit.is_none()).await?;
+        Ok::<_, HandshakeError>((stream, caller))
+    };
     match timeout(links.connect_timeout(), greeting).await {
-        Err(_) => tracing::warn!(peer, "a connection brought no greeting in time"),
-        Ok(Err(error)) => tracing::warn!(peer, error = chain(&error), "a peer was turned away"),
-        Ok(Ok(caller)) => {
+        Err(_) => {
+            tracing::warn!(target: AUDIT, peer, "a connection brought no greeting in time");
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(target: AUDIT, peer, error = chain(&error), "a peer was turned away");
+        }
+        Ok(Ok((stream, caller))) => {
             tracing::debug!(peer, %caller, "a peer connected");
-            let reason = converse(stream, &caller, handler).await;
+            let expired = expiry(stream.certified().map(|certified| certified.expires));
+            let reason = tokio::select! {
+                reason = converse(stream, &caller, handler) => reason,
+                () = expired => "its certificate has expired".to_owned(),
+            };
             tracing::debug!(peer, %caller, reason, "a peer's connection ended");
         }
+    }
+}
+
+/// Waits until a certificate has expired: what was opened with it ends then.
+async fn expiry(expires: Option<SystemTime>) {
+    let Some(expires) = expires else { return std::future::pending().await };
+    // Looked at again and again, since clocks are set.
+    while let Ok(left) = expires.duration_since(SystemTime::now()) {
+        tokio::time::sleep(left.min(EXPIRY_CHECK)).await;
     }
 }
 

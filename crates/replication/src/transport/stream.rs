@@ -5,14 +5,18 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use berth_pki::Certified;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsStream;
 
-/// A connection's stream. Encrypted ones become a variant of their own.
+/// A connection's stream.
 #[derive(Debug)]
 pub(crate) enum PeerStream {
     /// Plaintext.
     Plain(TcpStream),
+    /// Within TLS, with a certificate that the other side has shown.
+    Tls(Box<TlsStream<TcpStream>>, Certified),
     /// Of a simulated network.
     #[cfg(feature = "sim")]
     Simulated(Box<dyn crate::sim::Stream>),
@@ -28,13 +32,13 @@ enum Port {
 }
 
 impl PeerListener {
-    /// Opens `host:port`; in plaintext beyond loopback only if that is wanted (`insecure`).
-    pub async fn bind(listen: &str, insecure: bool) -> io::Result<Self> {
+    /// Opens `host:port`; beyond loopback (`anywhere`) only where TLS is spoken, or plaintext is wanted.
+    pub async fn bind(listen: &str, anywhere: bool) -> io::Result<Self> {
         #[cfg(feature = "sim")]
         if let Some(machine) = crate::sim::current() {
             return machine.listen(listen).map(Port::Simulated).map(Self);
         }
-        Plaintext::new(insecure).listen(listen).await.map(Port::Plain).map(Self)
+        Plaintext::new(anywhere).listen(listen).await.map(Port::Plain).map(Self)
     }
 
     /// Waits for the next connection; gives it, and where it comes from.
@@ -78,8 +82,8 @@ impl Plaintext {
         Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!(
-                "{address} is not a loopback address, and peers speak plaintext: allow that with \
-                 `insecure`, or use loopback"
+                "{address} is not a loopback address, and without a secret peers speak plaintext: \
+                 share a secret, use loopback, or allow it with `insecure`"
             ),
         ))
     }
@@ -115,6 +119,14 @@ impl PeerStream {
         stream.set_nodelay(true)?;
         Ok(Self::Plain(stream))
     }
+
+    /// What the other side's certificate says; nothing without TLS.
+    pub(crate) fn certified(&self) -> Option<&Certified> {
+        match self {
+            Self::Tls(_, certified) => Some(certified),
+            _ => None,
+        }
+    }
 }
 
 impl AsyncRead for PeerStream {
@@ -125,6 +137,7 @@ impl AsyncRead for PeerStream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream, _) => Pin::new(stream).poll_read(context, buffer),
             #[cfg(feature = "sim")]
             Self::Simulated(stream) => Pin::new(stream).poll_read(context, buffer),
         }
@@ -139,6 +152,7 @@ impl AsyncWrite for PeerStream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream, _) => Pin::new(stream).poll_write(context, bytes),
             #[cfg(feature = "sim")]
             Self::Simulated(stream) => Pin::new(stream).poll_write(context, bytes),
         }
@@ -147,6 +161,7 @@ impl AsyncWrite for PeerStream {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Self::Tls(stream, _) => Pin::new(stream).poll_flush(context),
             #[cfg(feature = "sim")]
             Self::Simulated(stream) => Pin::new(stream).poll_flush(context),
         }
@@ -155,6 +170,7 @@ impl AsyncWrite for PeerStream {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream, _) => Pin::new(stream).poll_shutdown(context),
             #[cfg(feature = "sim")]
             Self::Simulated(stream) => Pin::new(stream).poll_shutdown(context),
         }

@@ -85,6 +85,7 @@ fn plaintext_beyond_loopback_must_be_asked_for() {
     let mut config = world.configs[0].clone();
     config.data_dir = dir.path().join("raft");
     config.listen = "0.0.0.0:0".to_owned();
+    config.secret = None;
     let error = Node::start(config.clone()).err().unwrap();
     assert!(matches!(error, StartError::Listen { .. }), "{error}");
     config.members.push(member("ada", "127.0.0.1:1"));

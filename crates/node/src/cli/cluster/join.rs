@@ -10,7 +10,7 @@ use crate::{host, server};
 
 const EXAMPLES: &str = "\
 Examples:
-  berth cluster join \"$TOKEN\" --name n4 --listen 10.1.0.4:7100 --insecure
+  berth cluster join \"$TOKEN\" --name n4 --listen 10.1.0.4:7100
   berth cluster join \"$TOKEN\" --replace    this host's data is damaged or gone: it takes its own place
 
 Stop the server first, and start it afterwards with the same settings.";
