@@ -11,6 +11,7 @@ mod hosts;
 mod pools;
 mod problem;
 mod query;
+mod rate;
 mod reservations;
 mod server;
 mod socket;
@@ -42,6 +43,8 @@ pub use problem::Problem;
 pub use server::ApiServer;
 pub use socket::{Socket, SocketError};
 
+use self::rate::Rates;
+use crate::audit::{self, Asker};
 use crate::code::Code;
 use crate::docker::Driver;
 use crate::peers::{ApiAnswer, Respondent};
@@ -69,6 +72,7 @@ struct Inner {
     cluster: Cluster,
     driver: Arc<Driver>,
     respondent: Arc<Respondent>,
+    rates: Rates,
 }
 
 impl Api {
@@ -82,21 +86,32 @@ impl Api {
         cluster: Cluster,
         (driver, respondent): (Arc<Driver>, Arc<Respondent>),
     ) -> Self {
-        let inner =
-            Inner { name, local_space, global_space, local, ledger, cluster, driver, respondent };
-        Self(Arc::new(inner))
+        let rates = Rates::default();
+        Self(Arc::new(Inner {
+            name,
+            local_space,
+            global_space,
+            local,
+            ledger,
+            cluster,
+            driver,
+            respondent,
+            rates,
+        }))
     }
 
-    /// What it answers to a request of this process's own.
+    /// What it answers to a request that did not come through its socket.
     pub(crate) async fn answer(
         &self,
+        asker: Asker,
         method: &str,
         target: &str,
         body: Vec<u8>,
     ) -> Result<ApiAnswer, String> {
         let request = Request::builder().method(method).uri(target).body(Body::from(body));
         let request = request.map_err(|error| error.to_string())?;
-        let response = TowerToHyperService::new(self.clone().router()).call(request).await;
+        let router = TowerToHyperService::new(self.clone().router());
+        let response = audit::on_behalf_of(asker, router.call(request)).await;
         let response = response.unwrap_or_else(|never| match never {});
         let content_type = response.headers().get(header::CONTENT_TYPE).cloned();
         let status = response.status().as_u16();
@@ -133,6 +148,8 @@ impl Api {
             .method_not_allowed_fallback(no_such_method)
             .layer(middleware::from_fn_with_state(self.clone(), through::servers))
             .layer(middleware::from_fn(in_time))
+            .layer(middleware::from_fn(audit::of_requests))
+            .layer(middleware::from_fn_with_state(self.clone(), rate::limited))
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
             .with_state(self)
     }

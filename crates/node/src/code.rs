@@ -36,11 +36,13 @@ pub enum Code {
     Unhealthy,
     /// Nobody holds the address, or more than one does.
     NotHeld,
+    /// The client asks too often.
+    TooOften,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Unavailable,
         Self::OutcomeUnknown,
         Self::BadRequest,
@@ -56,6 +58,7 @@ impl Code {
         Self::Engine,
         Self::Unhealthy,
         Self::NotHeld,
+        Self::TooOften,
     ];
 
     /// The code, `BERTH-0101` and so on.
@@ -76,6 +79,7 @@ impl Code {
             Self::Engine => "BERTH-0113",
             Self::Unhealthy => "BERTH-0114",
             Self::NotHeld => "BERTH-0115",
+            Self::TooOften => "BERTH-0150",
         }
     }
 }

@@ -56,7 +56,7 @@ pub use proposer::{NotExecuted, ProposeError, Proposed};
 pub use random::fill_random;
 pub use reads::{Consistency, Read, ReadError};
 pub use replica::{
-    AskError, Fingerprint, MemberStatus, Replica, Respond, Role, StartError, Status,
+    AskError, Fingerprint, MemberStatus, Replica, Respond, Role, StartError, Status, Witness,
 };
 pub use rocks::{CommittedEntry, EntryError, StoreError, committed_entries};
 pub use secret::{Secret, SecretError};

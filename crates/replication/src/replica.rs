@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 pub(crate) use self::core::{Core, Executed, Hindrance, unexpected};
 pub(crate) use question::RespondentSlot;
-pub use question::{AskError, Respond};
+pub use question::{AskError, Respond, Witness};
 pub use start::StartError;
 pub use status::{Fingerprint, MemberStatus, Role, Status};
 

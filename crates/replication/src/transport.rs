@@ -6,6 +6,7 @@
 
 mod agent_greeting;
 mod channel;
+mod crowd;
 mod frame;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -31,5 +32,5 @@ pub(crate) use greeting::{Identity, Lane};
 pub(crate) use link::{CallError, Greeter, Link, Target};
 pub(crate) use links::Links;
 pub(crate) use message::{AppendOutcome, Candidacy, Failure, Request, Response, TransferOutcome};
-pub(crate) use server::{Handle, Server, Session};
+pub(crate) use server::{AUDIT, Handle, Server, Session};
 pub use stream::PeerListener;
