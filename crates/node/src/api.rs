@@ -15,6 +15,7 @@ mod pieces;
 mod pools;
 mod problem;
 mod query;
+mod rate;
 mod reservations;
 mod resume;
 mod server;
@@ -49,6 +50,8 @@ pub use problem::Problem;
 pub use server::ApiServer;
 pub use socket::{Socket, SocketError};
 
+use self::rate::Rates;
+use crate::audit::{self, Asker};
 use crate::code::Code;
 use crate::docker::Driver;
 use crate::peers::{ApiAnswer, Respondent};
@@ -80,6 +83,7 @@ struct Inner {
     respondent: Arc<Respondent>,
     /// Places for requests that hold a copy of the state for long.
     copies: Arc<Semaphore>,
+    rates: Rates,
 }
 
 impl Api {
@@ -104,20 +108,23 @@ impl Api {
             driver,
             respondent,
             copies,
+            rates: Rates::default(),
         };
         Self(Arc::new(inner))
     }
 
-    /// What it answers to a request of this process's own.
+    /// What it answers to a request that did not come through its socket.
     pub(crate) async fn answer(
         &self,
+        asker: Asker,
         method: &str,
         target: &str,
         body: Vec<u8>,
     ) -> Result<ApiAnswer, String> {
         let request = Request::builder().method(method).uri(target).body(Body::from(body));
         let request = request.map_err(|error| error.to_string())?;
-        let response = TowerToHyperService::new(self.clone().router()).call(request).await;
+        let router = TowerToHyperService::new(self.clone().router());
+        let response = audit::on_behalf_of(asker, router.call(request)).await;
         let response = response.unwrap_or_else(|never| match never {});
         let content_type = response.headers().get(header::CONTENT_TYPE).cloned();
         let status = response.status().as_u16();
@@ -163,6 +170,8 @@ impl Api {
             .method_not_allowed_fallback(no_such_method)
             .layer(middleware::from_fn_with_state(self.clone(), through::servers))
             .layer(middleware::from_fn(in_time))
+            .layer(middleware::from_fn(audit::of_requests))
+            .layer(middleware::from_fn_with_state(self.clone(), rate::limited))
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
             .with_state(self)
     }

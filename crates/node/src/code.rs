@@ -52,11 +52,13 @@ pub enum Code {
     CannotJoin,
     /// The data cannot become a cluster of its own, or nobody confirmed it.
     NotRecovered,
+    /// The client asks too often.
+    TooOften,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Unavailable,
         Self::OutcomeUnknown,
         Self::BadRequest,
@@ -80,6 +82,7 @@ impl Code {
         Self::NoToken,
         Self::CannotJoin,
         Self::NotRecovered,
+        Self::TooOften,
     ];
 
     /// The code, `BERTH-0101` and so on.
@@ -108,6 +111,7 @@ impl Code {
             Self::NoToken => "BERTH-0134",
             Self::CannotJoin => "BERTH-0135",
             Self::NotRecovered => "BERTH-0136",
+            Self::TooOften => "BERTH-0150",
         }
     }
 }

@@ -14,7 +14,9 @@ pub use agent::AgentConfig;
 pub use error::ConfigError;
 pub use host::HostConfig;
 pub use server::{FirstMember, ServerConfig};
-pub use settings::{AgentSettings, HostSettings, LogFormat, LogLevel, MemberSettings, Settings};
+pub use settings::{
+    AgentSettings, AuditRecord, HostSettings, LogFormat, LogLevel, MemberSettings, Settings,
+};
 
 /// The configuration file that is read if it exists and no other is named.
 pub const CONFIG_FILE: &str = "/etc/berth/berth.toml";

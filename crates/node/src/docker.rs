@@ -3,6 +3,7 @@
 //! The engine's default local space is this host's, in the local ledger, and needs no quorum. Its
 //! default global space, and any space named by `berth.space`, is the cluster's.
 
+mod asked;
 mod attachments;
 mod begun;
 mod claims;
@@ -37,6 +38,7 @@ use ipamapi::{
 };
 use tokio::time::Instant;
 
+pub use self::asked::Asked as AskedByEngine;
 pub use self::engine::{Place, boot};
 pub(crate) use self::observer::Due;
 pub use self::observer::{Observations, Observer, observer};
@@ -46,6 +48,7 @@ use self::errors::{rejected, submit_error};
 use self::half::{Half, release_address, release_pool};
 use self::sessions::Sessions;
 use self::unheard::{Asked, Fate, Given, Unheard, Wanted};
+use crate::audit;
 use crate::file::FileError;
 use crate::looks::{AddressClaim, Overlapping, PoolClaim, SharingOf, UsageOf};
 use crate::sender::{Sender, SubmitError};
@@ -329,11 +332,12 @@ impl Ipam for Driver {
         let swarm = (Arc::clone(&self.global), self.global_space.clone(), Sharing::Exclusive);
         let host = (Arc::clone(&self.local), self.local_space.clone(), Sharing::Local);
         for (half, space, sharing) in [swarm, host] {
-            tokio::spawn(async move {
+            let opening = async move {
                 if let Err(error) = half.session(&space, sharing, until).await {
                     tracing::warn!(%error, %space, "the session could not be opened yet");
                 }
-            });
+            };
+            tokio::spawn(audit::on_behalf_of(audit::asker(), opening));
         }
         Ok(Capability { requires_mac_address: false, requires_request_replay: true })
     }

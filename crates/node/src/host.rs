@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use crate::api::{Api, ApiServer, Cluster, Socket, SocketError};
 use crate::code::Code;
 use crate::config::HostConfig;
-use crate::docker::{self, Driver, DriverConfig, Observations};
+use crate::docker::{self, AskedByEngine, Driver, DriverConfig, Observations};
 use crate::doctor::Reconciler;
 use crate::file::FileError;
 use crate::peers::Respondent;
@@ -196,7 +196,7 @@ impl Host {
     /// Serves on the sockets; what it gives ends once all of them are closed.
     pub(crate) fn serve(self, sockets: Sockets, stop: &Stop) -> JoinSet<()> {
         let config = self.config;
-        let driver = Arc::clone(&self.driver) as Arc<dyn ipamapi::Ipam>;
+        let driver = Arc::new(AskedByEngine(Arc::clone(&self.driver)));
         let plugin = PluginServer::on(sockets.plugin, driver, PluginServerConfig::default());
         let api = ApiServer::on(sockets.api, self.api.clone());
         let mut servers = JoinSet::new();

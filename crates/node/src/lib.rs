@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod api;
+mod audit;
 pub mod cli;
 pub mod code;
 pub mod config;

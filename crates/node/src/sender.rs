@@ -5,11 +5,12 @@ mod identity;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use berth_allocator::{
-    ClientName, Command, Envelope, Incarnation, Millis, Register, Rejection, Renew, Response,
-    Sequence, Text,
+    Answer, ClientName, Command, Envelope, Incarnation, Millis, Register, Rejection, Renew,
+    Response, Sequence, Text,
 };
 use berth_replication::Deadline;
 use tokio::sync::{Notify, watch};
@@ -19,6 +20,8 @@ pub use identity::Identity;
 pub use target::Target;
 
 use identity::Run;
+
+use crate::audit::{self, Asker, Pending};
 
 /// How far numbers may run ahead of the oldest one without an answer: half of the answers that are
 /// kept for a client.
@@ -47,6 +50,9 @@ pub struct Ticket {
     incarnation: Incarnation,
     sequence: Sequence,
     numbers: Arc<Numbers>,
+    asker: Asker,
+    /// An attempt got no answer, and that is on record.
+    unanswered: AtomicBool,
     /// The command.
     pub command: Command,
 }
@@ -190,7 +196,14 @@ impl Sender {
         let numbered = timeout(deadline.remaining(), self.numbers.next()).await;
         let crowded = |_| SubmitError::NotExecuted("earlier commands have no answer yet".into());
         let sequence = Sequence::new(numbered.map_err(crowded)?);
-        Ok(Ticket { incarnation, sequence, numbers: Arc::clone(&self.numbers), command })
+        Ok(Ticket {
+            incarnation,
+            sequence,
+            numbers: Arc::clone(&self.numbers),
+            asker: audit::asker(),
+            unanswered: AtomicBool::default(),
+            command,
+        })
     }
 
     /// Commands that an earlier run of this process numbered. They can be asked for until this one
@@ -203,7 +216,8 @@ impl Sender {
         let resume = |(incarnation, sequence, command): (_, Sequence, _)| {
             let numbers = Arc::clone(runs.entry(incarnation).or_default());
             numbers.given().unheard.insert(sequence.get());
-            Ticket { incarnation, sequence, numbers, command }
+            let (asker, unanswered) = (Asker::Berth, AtomicBool::default());
+            Ticket { incarnation, sequence, numbers, asker, unanswered, command }
         };
         earlier.into_iter().map(resume).collect()
     }
@@ -217,8 +231,7 @@ impl Sender {
             heard: ticket.numbers.heard_below(ticket.sequence),
             command: ticket.command.clone(),
         };
-        let answer = self.target.execute(envelope, deadline).await?;
-        match answer.outcome {
+        match self.execute(envelope, &ticket.asker, &ticket.unanswered, deadline).await?.outcome {
             Ok(response) => Ok(response),
             Err(
                 rejection @ (Rejection::IncarnationOver { .. } | Rejection::UnknownClient { .. }),
@@ -280,7 +293,32 @@ impl Sender {
     ) -> Result<Result<Response, Rejection>, SubmitError> {
         let (client, heard) = (self.client.clone(), Sequence::new(0));
         let envelope = Envelope { client, incarnation, sequence, heard, command };
-        Ok(self.target.execute(envelope, deadline).await?.outcome)
+        let once = AtomicBool::default();
+        Ok(self.execute(envelope, &Asker::Berth, &once, deadline).await?.outcome)
+    }
+
+    /// Executes a command, and has it recorded; without an answer only once.
+    async fn execute(
+        &self,
+        envelope: Envelope,
+        asker: &Asker,
+        unanswered: &AtomicBool,
+        deadline: Deadline,
+    ) -> Result<Answer, SubmitError> {
+        let mut pending = Pending::begin(asker, &envelope.command);
+        if matches!(envelope.command, Command::Register(_)) {
+            pending = pending.of_client(&self.client);
+        }
+        match self.target.execute(envelope, deadline).await {
+            Ok((log_index, answer)) => {
+                pending.decided(log_index, &answer);
+                Ok(answer)
+            }
+            Err(error) => {
+                pending.failed(&error, unanswered.swap(true, Ordering::Relaxed));
+                Err(error)
+            }
+        }
     }
 
     /// Ends the lease of a run of this process that is over, so that nobody waits for its end. The

@@ -180,6 +180,7 @@ fn a_file_has_the_flags_names() {
         reconcile-seconds = 5
         log-level = "debug"
         log-format = "json"
+        audit = "all"
         server = "127.0.0.1:2"
     "#;
     fs::write(&file, content).unwrap();
@@ -199,6 +200,7 @@ fn a_file_has_the_flags_names() {
                 reconcile_seconds: Some(5),
                 log_level: Some(_),
                 log_format: Some(_),
+                audit: Some(_),
             },
         member:
             MemberSettings {

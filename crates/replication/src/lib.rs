@@ -77,7 +77,7 @@ pub use reads::{Consistency, Read, ReadError};
 pub use recovery::{Loss, RecoveryError, Survivor, recover, set_aside, survivor};
 pub use replica::{
     AskError, Fingerprint, MemberStatus, NoToken, NotMarked, Replica, Respond, Role, StartError,
-    Status, holds_cluster, told_secret,
+    Status, Witness, holds_cluster, told_secret,
 };
 pub use rocks::{CommittedEntry, EntryError, StoreError, committed_entries};
 pub use secret::{Secret, SecretError};

@@ -82,6 +82,18 @@ pub enum NotExecuted {
     Stopping,
 }
 
+impl From<Hindrance> for ProposeError {
+    fn from(hindrance: Hindrance) -> Self {
+        Self::NotExecuted(match hindrance {
+            Hindrance::NoLeader => NotExecuted::NoLeader,
+            Hindrance::NoQuorum => NotExecuted::NoQuorum,
+            Hindrance::Unreachable { reason } => NotExecuted::Unreachable { reason },
+            Hindrance::Refused { reason } => NotExecuted::Refused { reason },
+            Hindrance::Unknown { reason } => return Self::Unknown { reason },
+        })
+    }
+}
+
 /// Has commands executed by the leader, wherever that is.
 pub(crate) trait Execute: Clone + Send + Sync + 'static {
     /// Has commands executed. Tries once.

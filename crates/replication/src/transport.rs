@@ -7,6 +7,7 @@
 mod addresses;
 mod agent_greeting;
 mod channel;
+mod crowd;
 mod frame;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -38,5 +39,5 @@ pub(crate) use join_greeting::{JoinHello, JoinWelcome};
 pub(crate) use link::{CallError, Greeter, Link, Target, Whereabouts};
 pub(crate) use links::Links;
 pub(crate) use message::{AppendOutcome, Candidacy, Failure, Request, Response, TransferOutcome};
-pub(crate) use server::{Handle, Server, Session};
+pub(crate) use server::{AUDIT, Handle, Server, Session};
 pub use stream::PeerListener;

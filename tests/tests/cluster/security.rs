@@ -1,11 +1,13 @@
-//! How nodes and agents speak to each other, and whom they turn away.
+//! How nodes and agents speak to each other, whom they turn away, and what they record of the others.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::time::Duration;
 
-use berth_node::api::types::Status;
-use berth_tests::{Cluster, Node, binary, eventually};
+use berth_node::api::types::{Space, Status};
+use berth_tests::{Block, Cluster, LOCAL, Node, binary, blocks, eventually};
 use tokio::process::Command;
 
 const PAGE: &str = include_str!("../../../docs/operating/security.md");
@@ -55,24 +57,6 @@ async fn alone(node: &Node) -> Option<String> {
         (!status.ready).then_some(status)
     });
     status.await.certificate_expires
-}
-
-/// A block of commands of the page, and the hosts on which each of them runs.
-struct Block {
-    hosts: Vec<String>,
-    commands: Vec<String>,
-}
-
-fn blocks() -> impl Iterator<Item = Block> {
-    let mut fences = PAGE.split("```").skip(1).step_by(2).map(|fence| {
-        let (head, commands) = fence.split_once('\n').expect("a block has a head");
-        let hosts = head.strip_prefix("sh ").expect("each block says where it runs");
-        Block {
-            hosts: hosts.split(' ').map(str::to_owned).collect(),
-            commands: commands.lines().map(str::to_owned).collect(),
-        }
-    });
-    std::iter::from_fn(move || fences.next())
 }
 
 /// The page's hosts. What systemd and scp would do is done here.
@@ -143,7 +127,7 @@ async fn shell(host: &Node, line: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_keeps_strangers_out_and_changes_the_secret() {
     let mut hosts = Hosts::new();
-    let mut page = blocks();
+    let mut page = blocks(PAGE).into_iter();
     let mut next = async |hosts: &mut Hosts| {
         let block = page.next().expect("the page goes on");
         hosts.run(&block).await;
@@ -166,6 +150,12 @@ async fn the_page_keeps_strangers_out_and_changes_the_secret() {
     .await;
     next(&mut hosts).await;
 
+    next(&mut hosts).await;
+    next(&mut hosts).await;
+    next(&mut hosts).await;
+    let by_agent = ["agent=\"w1\"", "what=\"create-space\"", "space=\"edge\""];
+    assert!(hosts.cluster.nodes.iter().any(|node| recorded(node, &by_agent)));
+
     let stolen = fs::read(hosts.host("n1").dir().join("bootstrap-secret")).unwrap();
     next(&mut hosts).await;
     hosts.copy("bootstrap-secret.new");
@@ -185,4 +175,118 @@ async fn the_page_keeps_strangers_out_and_changes_the_secret() {
     })
     .await;
     assert_eq!(thief.status().await.unwrap().cluster, "");
+}
+
+/// Whether one line of a node's log has all of these.
+fn recorded(node: &Node, fields: &[&str]) -> bool {
+    node.log().lines().any(|line| fields.iter().all(|field| line.contains(field)))
+}
+
+async fn succeeds(node: &Node, arguments: &[&str]) {
+    let output = node.run(arguments).await;
+    assert!(output.status.success(), "{arguments:?} on {}: {output:?}", node.name());
+}
+
+/// What the API answers to a request: its status, and what the header `Retry-After` says.
+async fn post(curl: &Path, node: &Node, path: &str, body: &str) -> String {
+    let mut curl = Command::new(curl);
+    curl.args(["--silent", "--parallel", "--output", "/dev/null", "--write-out"]);
+    curl.args(["%{http_code} %header{retry-after}\n", "--json", body, "--unix-socket"]);
+    curl.arg(node.dir().join("api.sock")).arg(format!("http://berth{path}"));
+    String::from_utf8(curl.output().await.unwrap().stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_are_on_record_with_who_made_them() {
+    let mut cluster = Cluster::new(3);
+    cluster.nodes[1].further = ["--audit", "all", "--log-level", "error"].map(Into::into).into();
+    cluster.nodes[2].further = ["--audit", "off"].map(Into::into).into();
+    cluster.start_stopped();
+    cluster.ready().await;
+    let [usual, all, off] = &cluster.nodes[..] else { panic!("three were started") };
+    let uid = format!(" uid={} ", rustix::process::getuid().as_raw());
+
+    // A user of the API, and a refusal.
+    succeeds(usual, &["space", "create", "lab", "--shared"]).await;
+    let user = ["who=\"user\"", &uid, "command=\"berth", "space=\"lab\"", " log_index="];
+    let done = ["audit=\"done\"", "what=\"create-space\"", " revision="];
+    assert!(recorded(usual, &[&user[..], &done].concat()), "{}", usual.log());
+    assert!(!usual.run(&["space", "create", "lab", "--shared"]).await.status.success());
+    let refused = ["audit=\"refused\"", "code=\"BERTH-0002\""];
+    assert!(recorded(usual, &[&user[..], &refused].concat()), "{}", usual.log());
+
+    // Names that would be lines of their own: a space's, a path's, and the process's.
+    let forger = usual.dir().join("c\n audit=\"done\"");
+    let curl = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+        .map(|dir| dir.join("curl"))
+        .find(|curl| curl.exists());
+    symlink(curl.expect("curl is installed"), &forger).unwrap();
+    let body = r#"{"name": "x\n audit=\"done\" who=\"forged\""}"#;
+    assert_eq!(post(&forger, usual, "/v1/spaces", body).await, "400 \n");
+    assert_eq!(post(&forger, usual, "/v1/no%0A%20audit=\"done\"", "{}").await, "404 \n");
+    let honest = ["audit=\"refused\"", "what=\"POST /v1/spaces\"", "code=\"BERTH-0103\""];
+    assert!(recorded(usual, &honest), "{}", usual.log());
+    assert!(recorded(usual, &["command=\"c\\n audit=\\\"done\\\"\""]), "{}", usual.log());
+    assert!(!usual.log().lines().any(|line| line.starts_with(" audit=")), "{}", usual.log());
+
+    // Engines: addresses only where all is on record, and nothing where nothing is.
+    for node in [usual, all] {
+        let engine = node.engine();
+        engine.handshake().await.unwrap();
+        let pool = engine.pool(LOCAL, "10.61.0.0/24").await.unwrap();
+        let address = engine.address(&pool.id).await.unwrap();
+        let pool = format!("pool={:?}", pool.id.as_str());
+        let asked = ["who=\"engine\"", &uid, "what=\"request-pool\"", &pool];
+        assert!(recorded(node, &asked), "{}", node.log());
+        let asked = ["what=\"request-address\"", &pool, &format!("address=\"{address}\"")];
+        assert_eq!(recorded(node, &asked), node.name() == all.name(), "{}", node.log());
+    }
+    succeeds(off, &["space", "create", "silent", "--shared"]).await;
+    assert!(!recorded(off, &["audit="]), "{}", off.log());
+
+    // An agent's user, and its engine: on its own record, and on that of the server it speaks to.
+    let mut agent = cluster.unstarted_agent("worker", usual.listen());
+    agent.start();
+    agent.ready().await;
+    succeeds(&agent, &["space", "create", "edge", "--shared"]).await;
+    let handed_on = ["audit=\"done\"", "who=\"user\"", &uid, "what=\"POST /v1/spaces\""];
+    assert!(recorded(&agent, &handed_on), "{}", agent.log());
+    assert!(!agent.run(&["space", "create", "edge", "--shared"]).await.status.success());
+    assert!(recorded(&agent, &["what=\"POST /v1/spaces\"", "code=\"BERTH-0002\""]));
+    let engine = agent.engine();
+    engine.handshake().await.unwrap();
+    engine.pool_of("edge", "10.63.0.0/24").await.unwrap();
+    assert!(recorded(&agent, &["who=\"engine\"", "what=\"request-pool\""]), "{}", agent.log());
+    let servers = || [usual, all].into_iter();
+    let by_agent = ["who=\"agent\"", "agent=\"worker\"", " log_index="];
+    for what in [
+        &["what=\"create-space\"", "space=\"edge\"", "audit=\"done\""][..],
+        &["what=\"create-space\"", "space=\"edge\"", "code=\"BERTH-0002\""],
+        &["what=\"request-pool\"", "client=\"worker\"", "10.63.0.0/24"],
+    ] {
+        let fields = [&by_agent[..], what].concat();
+        assert!(servers().any(|node| recorded(node, &fields)), "{fields:?}: {}", usual.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
+    let cluster = Cluster::start(1).await;
+    let node = &cluster.nodes[0];
+    let agent = cluster.agent("worker");
+    agent.ready().await;
+    let answers = post(Path::new("curl"), node, "/v1/no[1-8000]", "{}").await;
+    let told: BTreeSet<&str> = answers.lines().collect();
+    assert_eq!(told, BTreeSet::from(["404 ", "429 1"]));
+    // It is on record once. Whether the process lives can be asked, and other clients are served.
+    assert_eq!(node.log().matches("a client asks the API too often").count(), 1);
+    assert!(!recorded(node, &["BERTH-0150"]));
+    let spaces: Vec<Space> = agent.ask(&["space", "ls"]).await;
+    assert!(!spaces.is_empty());
+    // The commands wait for their turn by themselves.
+    let (_, again) = tokio::join!(
+        post(Path::new("curl"), node, "/v1/no[1-8000]", "{}"),
+        node.ask::<Vec<Space>>(&["space", "ls"])
+    );
+    assert_eq!(again.len(), spaces.len());
 }

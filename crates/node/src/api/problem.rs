@@ -1,5 +1,6 @@
 //! Errors of the API: problem details with a stable code.
 
+use axum::Extension;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use berth_allocator::Rejection;
@@ -23,6 +24,9 @@ pub struct Problem {
     pub code: String,
     /// What happened, and what to do.
     pub detail: String,
+    /// Seconds after which to ask again, where that helps; the header `Retry-After` too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -38,6 +42,7 @@ impl Problem {
             }
             Code::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::TooOften => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::of(status, code.as_str(), detail.into())
@@ -50,6 +55,7 @@ impl Problem {
             status: status.as_u16(),
             code: code.to_owned(),
             detail,
+            retry_after: None,
         }
     }
 }
@@ -99,6 +105,9 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self).expect("a problem is plain text and numbers");
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        let again = self.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
+        // Itself too, for those who record it.
+        (status, kind, again, Extension(self), body).into_response()
     }
 }

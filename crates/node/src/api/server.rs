@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Api;
 use super::socket::Socket;
+use crate::audit::{self, Asker, Process};
 
 /// Connections at a time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 256;
@@ -80,7 +81,18 @@ impl ApiServer {
     }
 }
 
-async fn serve_connection(stream: UnixStream, router: Router, mut stopping: watch::Receiver<()>) {
+async fn serve_connection(stream: UnixStream, router: Router, stopping: watch::Receiver<()>) {
+    match stream.peer_cred() {
+        Ok(shown) => {
+            let pid = shown.pid().and_then(|pid| u32::try_from(pid).ok());
+            let asker = Asker::User(Process::of(shown.uid(), pid));
+            audit::on_behalf_of(asker, converse(stream, router, stopping)).await;
+        }
+        Err(error) => tracing::warn!(%error, "cannot tell who asks on the API socket"),
+    }
+}
+
+async fn converse(stream: UnixStream, router: Router, mut stopping: watch::Receiver<()>) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)

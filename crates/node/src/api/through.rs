@@ -131,6 +131,11 @@ async fn ask(
 
 fn response(answer: ApiAnswer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    if !status.is_success()
+        && let Ok(problem) = serde_json::from_slice::<Problem>(&answer.body)
+    {
+        return problem.into_response();
+    }
     (status, [(header::CONTENT_TYPE, answer.content_type)], answer.body).into_response()
 }
 

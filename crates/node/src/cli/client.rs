@@ -96,8 +96,10 @@ impl ApiClient {
                 format!("the node gave no answer within {seconds} s"),
             )
         };
-        let (status, body) =
-            timeout(DEADLINE, self.exchange(request, body)).await.map_err(|_| late())??;
+        let request = request.header(header::HOST, "berth").body(Full::new(body));
+        let request = request.expect("paths are made of checked names and numbers");
+        let asked = timeout(DEADLINE, self.ask_patiently(&request)).await;
+        let (status, body) = asked.map_err(|_| late())??;
         let strange = |error: serde_json::Error| {
             let socket = self.socket.display();
             let text = format!(
@@ -114,13 +116,28 @@ impl ApiClient {
         Err(problem.into())
     }
 
+    /// Asks, and again when it is time to where it asked too often.
+    async fn ask_patiently(
+        &self,
+        request: &Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        loop {
+            let (status, body) = self.exchange(request.clone()).await?;
+            if status != StatusCode::TOO_MANY_REQUESTS {
+                return Ok((status, body));
+            }
+            let problem = serde_json::from_slice::<Problem>(&body).ok();
+            match problem.and_then(|problem| problem.retry_after) {
+                Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                None => return Ok((status, body)),
+            }
+        }
+    }
+
     async fn exchange(
         &self,
-        request: request::Builder,
-        body: Bytes,
+        request: Request<Full<Bytes>>,
     ) -> Result<(StatusCode, Bytes), Failure> {
-        let request = request.header(header::HOST, "berth").body(Full::new(body));
-        let request = request.expect("paths are made of checked names and numbers");
         let exchanged = exchange(&self.socket, request, ANSWER_BYTES_MAX).await;
         exchanged.map_err(|error| self.failed(error))
     }

@@ -15,7 +15,7 @@ pub(super) fn run(
     config: &HostConfig,
     process: impl Future<Output = Result<(), HostError>>,
 ) -> Result<(), Failure> {
-    logs::start(config.log_level, config.log_format);
+    logs::start(config.log_level, config.log_format, config.audit);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::cannot_start(&error))?;
     let ended = runtime.block_on(process);

@@ -8,7 +8,10 @@ use std::time::Duration;
 use berth_allocator::{ClientName, SpaceName};
 use berth_replication::{NodeName, Secret};
 
-use super::{API_SOCKET, ConfigError, DATA_DIR, HostSettings, LogFormat, LogLevel, PLUGIN_SOCKET};
+use super::{
+    API_SOCKET, AuditRecord, ConfigError, DATA_DIR, HostSettings, LogFormat, LogLevel,
+    PLUGIN_SOCKET,
+};
 
 /// Bytes in a Unix socket's path: the kernel's 108, less the NUL.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -50,6 +53,8 @@ pub struct HostConfig {
     pub log_level: LogLevel,
     /// How it writes the log.
     pub log_format: LogFormat,
+    /// Which changes it records.
+    pub audit: AuditRecord,
 }
 
 impl HostConfig {
@@ -77,6 +82,7 @@ impl HostConfig {
             global_space: global_space(settings.realm.as_deref())?,
             log_level: settings.log_level.unwrap_or_default(),
             log_format: settings.log_format.unwrap_or_default(),
+            audit: settings.audit.unwrap_or_default(),
         })
     }
 

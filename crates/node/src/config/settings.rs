@@ -75,6 +75,10 @@ pub struct HostSettings {
     /// How to write the log, to standard error [default: text]
     #[arg(long, env = "BERTH_LOG_FORMAT", hide_env_values = true, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+
+    /// Which changes are recorded in the log, whatever its level [default: admin]
+    #[arg(long, env = "BERTH_AUDIT", hide_env_values = true, value_name = "RECORD")]
+    pub audit: Option<AuditRecord>,
 }
 
 /// The settings of a node of the cluster.
@@ -159,6 +163,19 @@ pub enum LogFormat {
     Json,
 }
 
+/// Which changes are recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditRecord {
+    /// None.
+    Off,
+    /// All but addresses that engines claim and release.
+    #[default]
+    Admin,
+    /// All.
+    All,
+}
+
 impl Settings {
     /// Reads the file: the named one, or the usual one if it exists.
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
@@ -190,6 +207,7 @@ impl HostSettings {
             reconcile_seconds: self.reconcile_seconds.or(other.reconcile_seconds),
             log_level: self.log_level.or(other.log_level),
             log_format: self.log_format.or(other.log_format),
+            audit: self.audit.or(other.audit),
         }
     }
 }

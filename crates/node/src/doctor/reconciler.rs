@@ -16,6 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use super::books::{Ask, Books, TooMany, of_hosts};
 use super::{Fix, compare, observe, released_unused};
 use crate::api::{Api, Problem};
+use crate::audit::{self, Asker};
 use crate::docker::{Driver, Due, Observations};
 
 /// Looks at the engine now and then, and when it is asked to; frees what the engine lost, and what it
@@ -58,7 +59,7 @@ impl Ask for Api {
     type Error = Unseen;
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Unseen> {
-        let answer = self.answer("GET", path, Vec::new()).await.map_err(Unseen)?;
+        let answer = self.answer(Asker::Berth, "GET", path, Vec::new()).await.map_err(Unseen)?;
         let strange = |error: serde_json::Error| Unseen(error.to_string());
         if answer.status == StatusCode::OK.as_u16() {
             return serde_json::from_slice(&answer.body).map_err(strange);
@@ -123,7 +124,9 @@ impl Reconciler {
         let Fix { pool, address, claim } = fix;
         let Ok(id) = pool.parse::<PoolId>() else { return };
         let began = if id.space == self.local_space { look.local } else { look.global };
-        match self.driver.free_unused(id, *address, *claim, began).await {
+        let asker = if look.released.contains(fix) { Asker::Observer } else { Asker::Doctor };
+        let freeing = self.driver.free_unused(id, *address, *claim, began);
+        match audit::on_behalf_of(asker, freeing).await {
             Ok(()) if look.released.contains(fix) => {
                 tracing::debug!(pool, ?address, claim, "what the engine released is not used");
             }

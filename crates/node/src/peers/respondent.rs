@@ -6,13 +6,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_allocator::{AddressState, Prefix, Sharing, SpaceName, State};
-use berth_replication::{Consistency, Deadline, Ledger, Replica, Respond};
+use berth_allocator::{AddressState, Envelope, Prefix, Sharing, SpaceName, State};
+use berth_replication::{Consistency, Deadline, Ledger, NodeName, Replica, Respond, Witness};
 use bytes::Bytes;
 
 use super::hosts::{OfHost, held_by_agents};
 use super::{Answer, Question};
 use crate::api::Api;
+use crate::audit::{Asker, Pending};
 use crate::looks::AnyLook;
 
 /// How long reading the cluster's state may take.
@@ -64,20 +65,49 @@ impl Respondent {
     }
 }
 
-#[async_trait]
-impl Respond for Respondent {
-    async fn respond(&self, question: Bytes) -> Result<Bytes, String> {
+impl Respondent {
+    async fn answer(&self, asker: Asker, question: Bytes) -> Result<Bytes, String> {
         let answer = match berth_codec::decode(&question).map_err(|error| error.to_string())? {
             Question::Held { space, prefixes } => Answer::Held(self.held(&space, &prefixes).await),
             Question::Look { linearizable, look } => self.look(linearizable, look).await?,
             Question::Api { method, target, body } => {
                 let api = self.api.get().filter(|_| self.replica.is_some());
                 let api = api.ok_or("this host's API serves no others")?;
-                Answer::Api(api.answer(&method, &target, body).await?)
+                Answer::Api(api.answer(asker, &method, &target, body).await?)
             }
         };
         let encoded = berth_codec::encode(&answer).map(Bytes::from);
         encoded.map_err(|error| format!("the answer does not fit into a message: {error}"))
+    }
+}
+
+#[async_trait]
+impl Respond for Respondent {
+    async fn respond(&self, question: Bytes) -> Result<Bytes, String> {
+        self.answer(Asker::Node, question).await
+    }
+
+    async fn respond_to_agent(&self, agent: &NodeName, question: Bytes) -> Result<Bytes, String> {
+        self.answer(Asker::Agent(agent.clone()), question).await
+    }
+
+    fn witness(&self, agent: &NodeName, commands: &[Envelope]) -> Option<Witness> {
+        let asker = Asker::Agent(agent.clone());
+        let begin = |it: &Envelope| Pending::begin(&asker, &it.command).of_client(&it.client);
+        let pending: Vec<Pending> = commands.iter().map(begin).collect();
+        Some(Box::new(move |executed| match executed {
+            Ok((log_index, answers)) => {
+                for (pending, answer) in pending.into_iter().zip(answers) {
+                    pending.decided(Some(log_index), answer);
+                }
+            }
+            Err(error) => {
+                let error = error.into();
+                for pending in pending {
+                    pending.failed(&error, false);
+                }
+            }
+        }))
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use berth_allocator::{Answer, Envelope};
 use berth_replication::{
-    Consistency, Deadline, Ledger, LedgerError, ProposeError, ReadError, Replica, Servers,
+    Consistency, Deadline, Ledger, LedgerError, LogIndex, ProposeError, Proposed, ReadError,
+    Replica, Servers,
 };
 
 use super::SubmitError;
@@ -49,25 +50,35 @@ impl Target {
         }
     }
 
+    /// Has a command executed; gives its entry of the replicated log too, where that is the place.
     pub(super) async fn execute(
         &self,
         envelope: Envelope,
         deadline: Deadline,
-    ) -> Result<Answer, SubmitError> {
+    ) -> Result<(Option<LogIndex>, Answer), SubmitError> {
         let proposed = match self {
             Self::Replica(replica) => replica.propose(envelope, deadline).await,
             Self::Servers(servers) => servers.propose(envelope, deadline).await,
             Self::Ledger(ledger) => {
-                return ledger.submit(envelope).await.map_err(|error| match error {
+                let submitted = ledger.submit(envelope).await;
+                return submitted.map(|answer| (None, answer)).map_err(|error| match error {
                     LedgerError::Refused { reason } => SubmitError::NotExecuted(reason),
                     error => SubmitError::Unknown(error.to_string()),
                 });
             }
         };
         match proposed {
-            Ok(proposed) => Ok(proposed.answer),
-            Err(ProposeError::NotExecuted(why)) => Err(SubmitError::NotExecuted(why.to_string())),
-            Err(ProposeError::Unknown { reason }) => Err(SubmitError::Unknown(reason)),
+            Ok(Proposed { log_index, answer }) => Ok((Some(log_index), answer)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl From<ProposeError> for SubmitError {
+    fn from(error: ProposeError) -> Self {
+        match error {
+            ProposeError::NotExecuted(why) => Self::NotExecuted(why.to_string()),
+            ProposeError::Unknown { reason } => Self::Unknown(reason),
         }
     }
 }

@@ -88,13 +88,10 @@ impl Progress {
             return ProposeError::Unknown { reason };
         }
         state.stage = Stage::Abandoned;
-        ProposeError::NotExecuted(match state.hindrance.take() {
-            Some(Hindrance::NoLeader) => NotExecuted::NoLeader,
-            Some(Hindrance::NoQuorum) => NotExecuted::NoQuorum,
-            Some(Hindrance::Unreachable { reason }) => NotExecuted::Unreachable { reason },
-            Some(Hindrance::Refused { reason }) => NotExecuted::Refused { reason },
-            Some(Hindrance::Unknown { .. }) | None => otherwise,
-        })
+        match state.hindrance.take() {
+            Some(Hindrance::Unknown { .. }) | None => ProposeError::NotExecuted(otherwise),
+            Some(hindrance) => hindrance.into(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

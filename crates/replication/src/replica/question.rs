@@ -3,18 +3,34 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use berth_allocator::{Answer, Envelope};
 use bytes::Bytes;
 
 use super::Replica;
 use crate::transport::{Lane, Request, Response};
-use crate::{Deadline, NodeId};
+use crate::{Deadline, LogIndex, NodeId, NodeName, ProposeError};
 
 /// Answers other nodes' questions.
 #[async_trait]
 pub trait Respond: Send + Sync + 'static {
     /// The answer, or why there is none.
     async fn respond(&self, question: Bytes) -> Result<Bytes, String>;
+
+    /// The same, to an agent.
+    async fn respond_to_agent(&self, agent: &NodeName, question: Bytes) -> Result<Bytes, String> {
+        let _ = agent;
+        self.respond(question).await
+    }
+
+    /// An agent has commands executed by this node: whoever wants to know what comes of them.
+    fn witness(&self, agent: &NodeName, commands: &[Envelope]) -> Option<Witness> {
+        let _ = (agent, commands);
+        None
+    }
 }
+
+/// Is told what came of commands; dropped if nobody waited for that.
+pub type Witness = Box<dyn FnOnce(Result<(LogIndex, &[Answer]), ProposeError>) + Send>;
 
 /// Where the one who answers is put, once there is one.
 pub(crate) type RespondentSlot = Arc<OnceLock<Arc<dyn Respond>>>;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use berth_allocator::Envelope;
 use bytes::Bytes;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError, TransferLeaderRequest,
     VoteRequest,
 };
 
-use super::{Core, MemberStatus, RespondentSlot};
+use super::{Core, Executed, MemberStatus, RespondentSlot};
 use crate::attendants::Attendants;
 use crate::machine;
 use crate::membership::{Admission, ChangeFailure, Grant, Heard, MembershipError};
@@ -19,9 +20,9 @@ use crate::raft::{
 };
 use crate::snapshot::{Incoming, SnapshotError, SnapshotStore};
 use crate::transport::{
-    AppendOutcome, Candidacy, Failure, Handle, Request, Response, Session, TransferOutcome,
+    AUDIT, AppendOutcome, Candidacy, Failure, Handle, Request, Response, Session, TransferOutcome,
 };
-use crate::{Deadline, Fatal, NodeId, NodeName};
+use crate::{Deadline, Fatal, LogIndex, NodeId, NodeName};
 
 /// This node, as its peers see it.
 pub(super) struct Service {
@@ -53,7 +54,7 @@ impl Handle for Service {
                 let deadline = Deadline::after(Duration::from_millis(patience_ms));
                 Ok(Response::ReadIndex(self.core.read_index_here(deadline).await))
             }
-            Request::Question { body } => self.tell(body).await,
+            Request::Question { body } => self.tell(None, body).await,
             Request::Change { change, patience_ms } => {
                 let deadline = Deadline::after(Duration::from_millis(patience_ms));
                 Ok(Response::Changed(self.core.change_here(&change, deadline).await))
@@ -79,10 +80,9 @@ impl Handle for Service {
         let answered = match request {
             Request::Propose { commands, patience_ms } => {
                 let deadline = Deadline::after(Duration::from_millis(patience_ms));
-                let executed = self.core.execute(commands, deadline).await;
-                Ok(Response::Proposed(executed.map_err(Failure::from)))
+                Ok(Response::Proposed(self.execute_for(agent, commands, deadline).await))
             }
-            Request::Question { body } => self.tell(body).await,
+            Request::Question { body } => self.tell(Some(agent), body).await,
             Request::Members => Ok(self.members()),
             Request::Attend { answered, patience_ms } => {
                 let deadline = Deadline::after(Duration::from_millis(patience_ms));
@@ -98,7 +98,14 @@ impl Handle for Service {
         match request {
             Request::Admit { admission, patience_ms } if admission.name == *newcomer => {
                 let deadline = Deadline::after(Duration::from_millis(patience_ms));
-                Response::Admitted(self.admit(&admission, deadline).await)
+                let admitted = self.admit(&admission, deadline).await;
+                match &admitted {
+                    Ok(grant) => tracing::info!(target: AUDIT, newcomer = newcomer.as_str(),
+                        node = %grant.node, log_index = grant.since, "a host was admitted"),
+                    Err(error) => tracing::warn!(target: AUDIT, newcomer = newcomer.as_str(),
+                        ?error, "a host was not admitted"),
+                }
+                Response::Admitted(admitted)
             }
             _ => Response::Failed { reason: "that is not a newcomer's to ask".to_owned() },
         }
@@ -118,9 +125,36 @@ impl Handle for Service {
 }
 
 impl Service {
-    async fn tell(&self, body: Bytes) -> Result<Response, Refused> {
+    async fn tell(&self, agent: Option<&NodeName>, body: Bytes) -> Result<Response, Refused> {
         let respondent = self.respondent.get().ok_or("the node is starting")?;
-        respondent.respond(body).await.map(|body| Response::Told { body })
+        let told = match agent {
+            Some(agent) => respondent.respond_to_agent(agent, body).await,
+            None => respondent.respond(body).await,
+        };
+        told.map(|body| Response::Told { body })
+    }
+
+    /// Executes an agent's commands, of which those who use the replica may keep a record.
+    async fn execute_for(
+        &self,
+        agent: &NodeName,
+        commands: Vec<Envelope>,
+        deadline: Deadline,
+    ) -> Result<Executed, Failure> {
+        let respondent = self.respondent.get();
+        if respondent.is_none() {
+            tracing::info!(target: AUDIT, agent = agent.as_str(), commands = commands.len(),
+                "an agent's commands are not on record: this node is starting");
+        }
+        let witness = respondent.and_then(|it| it.witness(agent, &commands));
+        let executed = self.core.execute(commands, deadline).await;
+        if let Some(witness) = witness {
+            match &executed {
+                Ok((index, answers)) => witness(Ok((LogIndex::new(*index), answers))),
+                Err(hindrance) => witness(Err(hindrance.clone().into())),
+            }
+        }
+        executed.map_err(Failure::from)
     }
 
     async fn admit(

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::crowd::Crowd;
 use super::frame::{self, BODY_BYTES_MAX, Frame, FrameKind};
 use super::greeting::Lane;
 use super::handshake::{Caller, HandshakeError};
@@ -32,7 +33,7 @@ const WRITE_MAX: Duration = Duration::from_secs(10);
 /// How often it is looked at whether a caller's certificate has expired.
 const EXPIRY_CHECK: Duration = Duration::from_mins(1);
 /// The log's target for who was let in, or not, and what they changed.
-const AUDIT: &str = "audit";
+pub(crate) const AUDIT: &str = "audit";
 /// Pause when the system gives no more connections.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -74,11 +75,12 @@ pub(crate) trait Handle: Send + Sync + 'static {
 pub(crate) struct Server {
     listener: PeerListener,
     links: Links,
+    crowd: Crowd,
 }
 
 impl Server {
     pub(crate) fn new(listener: PeerListener, links: Links) -> Self {
-        Self { listener, links }
+        Self { listener, links, crowd: Crowd::default() }
     }
 
     /// Serves until it is dropped; its connections end with it.
@@ -100,8 +102,9 @@ impl Server {
             let Ok(greeting) = Arc::clone(&greeting).try_acquire_owned() else { continue };
             let permit = Arc::clone(&permits).try_acquire_owned().ok();
             let (links, handler) = (self.links.clone(), Arc::clone(&handler));
+            let crowd = self.crowd.clone();
             connections.spawn(async move {
-                serve(accepted, links, handler, permit).await;
+                serve(accepted, links, handler, (permit, crowd)).await;
                 drop(greeting);
             });
         }
@@ -112,7 +115,7 @@ async fn serve<H: Handle>(
     (stream, peer): (PeerStream, String),
     links: Links,
     handler: Arc<H>,
-    permit: Option<OwnedSemaphorePermit>,
+    (permit, crowd): (Option<OwnedSemaphorePermit>, Crowd),
 ) {
     let greeting = async {
         let accepted = links.channel().accept(stream).await;
@@ -128,6 +131,10 @@ async fn serve<H: Handle>(
             tracing::warn!(target: AUDIT, peer, error = chain(&error), "a peer was turned away");
         }
         Ok(Ok((stream, caller))) => {
+            let Some(_place) = crowd.enter(&caller) else {
+                tracing::warn!(target: AUDIT, peer, %caller, "a peer has too many connections");
+                return;
+            };
             tracing::debug!(peer, %caller, "a peer connected");
             let expired = expiry(stream.certified().map(|certified| certified.expires));
             let reason = tokio::select! {
