@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
-use crate::{ClaimId, Incarnation, PoolId, Rejection, Revision, SessionId};
+use crate::{ClaimId, Incarnation, PoolId, Rejection, Revision, SessionId, TokenId};
 
 /// The answer to a command, replicated like its effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub enum Response {
     Released(Ending),
     /// One answer for each command of a batch.
     Batch(Vec<Result<Response, Rejection>>),
+    /// The token was made, or used.
+    Token(TokenId),
 }
 
 /// A pool, claimed.

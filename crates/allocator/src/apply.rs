@@ -12,6 +12,7 @@ mod release_pool;
 mod reserve;
 mod session;
 mod space;
+mod token;
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -116,6 +117,9 @@ impl State {
             }
             Command::ClearBehind { pool } => self.clear_behind(pool),
             Command::Resume { space } => self.resume(space.as_ref()),
+            Command::MakeToken(wanted) => self.make_token(wanted),
+            Command::RevokeToken { token } => self.revoke_token(*token),
+            Command::UseToken { hash } => self.use_token(hash),
             Command::Batch(commands) => self.execute_all(client, commands),
         }
     }

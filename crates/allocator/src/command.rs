@@ -11,8 +11,10 @@ mod single;
 use crate::claim::{AddressKind, Owner};
 use crate::names::{ClientName, Labels, PoolName, SpaceName, Text};
 use crate::settings::SpaceSettings;
+use crate::token::{MakeToken, TokenHash};
 use crate::{
     ClaimId, Family, Incarnation, Millis, PoolId, Prefix, Revision, Sequence, SessionId, Timestamp,
+    TokenId,
 };
 
 /// Commands that are decided together: the content of one log entry.
@@ -120,6 +122,18 @@ pub enum Command {
         /// The space; without one all of them, and those to come.
         space: Option<SpaceName>,
     },
+    /// Makes a token.
+    MakeToken(MakeToken),
+    /// Makes a token void.
+    RevokeToken {
+        /// The token.
+        token: TokenId,
+    },
+    /// Counts the use of a [`Role::Server`](crate::Role::Server) token by a host that joins.
+    UseToken {
+        /// Of the secret that it showed.
+        hash: TokenHash,
+    },
 }
 
 impl Command {
@@ -143,7 +157,10 @@ impl Command {
             | Self::Renew(_)
             | Self::ForgetHost { .. }
             | Self::DeclareBehind
-            | Self::Batch(_) => None,
+            | Self::Batch(_)
+            | Self::MakeToken(_)
+            | Self::RevokeToken { .. }
+            | Self::UseToken { .. } => None,
         }
     }
 }

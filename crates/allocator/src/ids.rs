@@ -53,6 +53,10 @@ number! {
     Sequence
 }
 number! {
+    /// A token: the revision that made it.
+    TokenId
+}
+number! {
     /// Milliseconds since the Unix epoch by the cluster's clock: stamped by the leader, and never
     /// going back.
     Timestamp

@@ -149,8 +149,9 @@ fn clients_are_of_the_past(state: &State) -> Check {
     let now = state.revision.get();
     let restored = state.spaces.values().filter_map(|space| space.behind).chain(state.behind);
     let restored = restored.map(crate::Revision::get).all(|revision| revision <= now);
-    if now <= State::REVISION_MAX && restored && incarnations.all(|incarnation| incarnation <= now)
-    {
+    let tokens = state.tokens().all(|token| token.id.get() <= now);
+    let past = restored && tokens;
+    if now <= State::REVISION_MAX && past && incarnations.all(|incarnation| incarnation <= now) {
         return Ok(());
     }
     let invariant = "A8 ids of the past";

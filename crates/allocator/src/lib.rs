@@ -37,6 +37,7 @@ mod size;
 mod snapshot;
 mod space;
 mod state;
+mod token;
 
 pub use answer::{AddressGrant, Answer, Ending, Grant, PoolGrant, Response};
 pub use claim::{AddressKind, Claim, ClientNumber, Cooling, More, Owner, PoolNumber};
@@ -44,7 +45,7 @@ pub use command::{
     Batch, Command, Envelope, Evidence, FreeSuspect, OpenSession, Order, Register, ReleaseAddress,
     ReleasePool, Renew, RequestAddress, RequestPool, Reserve, WantedPool,
 };
-pub use ids::{ClaimId, Incarnation, Millis, Revision, Sequence, SessionId, Timestamp};
+pub use ids::{ClaimId, Incarnation, Millis, Revision, Sequence, SessionId, Timestamp, TokenId};
 pub use invariants::Violation;
 pub use names::{ClientName, Labels, NameError, PoolName, SpaceName, Text};
 pub use pool::{Holding, Pool};
@@ -56,3 +57,4 @@ pub use session::{Client, Session, Window};
 pub use settings::{PoolRange, Reservation, SettingsError, Sharing, SpaceSettings};
 pub use snapshot::{RestoreError, Snapshot};
 pub use state::State;
+pub use token::{MakeToken, Role, Token, TokenHash};

@@ -32,6 +32,8 @@ pub const EXCLUSIONS_MAX: usize = 1_024;
 pub const KEYS_PER_PREFIX_MAX: usize = 100_000;
 /// Clients, live and forgotten.
 pub const CLIENTS_MAX: usize = 10_000;
+/// Tokens that may be used.
+pub const TOKENS_MAX: usize = 1_024;
 /// Sessions that a space remembers; the oldest go first.
 pub const SESSIONS_PER_SPACE_MAX: usize = 1_024;
 /// Answers kept for a client that has not said yet that it heard them.

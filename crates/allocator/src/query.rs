@@ -11,6 +11,7 @@ use crate::names::{ClientName, Labels, PoolName, SpaceName, Text};
 use crate::pool::Pool;
 use crate::settings::{Reservation, SpaceSettings};
 use crate::space::Space;
+use crate::token::{Token, TokenHash};
 use crate::{ClaimId, PoolId, Prefix, Rejection, SessionId, State, Timestamp};
 
 /// A space, to be shown.
@@ -151,6 +152,16 @@ pub struct ClaimView {
 }
 
 impl State {
+    /// The tokens that may be used, and some whose time is over.
+    pub fn tokens(&self) -> impl Iterator<Item = &Token> {
+        self.tokens.all()
+    }
+
+    /// The token with a secret of this hash, unless its time is over by `now`.
+    pub fn token(&self, hash: &TokenHash, now: Timestamp) -> Option<&Token> {
+        self.tokens.by_hash(hash).filter(|token| !token.is_expired(now))
+    }
+
     /// All spaces, by name.
     pub fn spaces(&self) -> impl Iterator<Item = SpaceView> {
         self.spaces.values().map(|space| self.space_view(space))

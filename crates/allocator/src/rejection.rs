@@ -210,6 +210,12 @@ pub enum Rejection {
         /// The space.
         space: SpaceName,
     },
+    /// No such token: none was made, or it has expired, was used up or revoked.
+    #[error("there is no such token: it was never made, has expired, was used up, or revoked")]
+    UnknownToken,
+    /// A token that nobody could ever use.
+    #[error("the token would be void: give it a use and a lifetime, and a secret of its own")]
+    VoidToken,
 }
 
 /// The pool that is in the way of another.
@@ -286,6 +292,8 @@ pub enum Limit {
     Lease,
     #[error("bytes of addresses, pools, keys and reservations in all spaces")]
     State,
+    #[error("tokens")]
+    Tokens,
 }
 
 impl Limit {
@@ -305,6 +313,7 @@ impl Limit {
             Self::Batch => limits::BATCH_MAX as u64,
             Self::Lease => limits::LEASE_MS_MAX,
             Self::State => limits::STATE_BYTES_MAX,
+            Self::Tokens => limits::TOKENS_MAX as u64,
         }
     }
 }
@@ -343,6 +352,8 @@ impl Rejection {
             Self::UnknownReservation { .. } => "BERTH-0028",
             Self::Limit(_) => "BERTH-0029",
             Self::Misplaced { .. } => "BERTH-0030",
+            Self::UnknownToken => "BERTH-0031",
+            Self::VoidToken => "BERTH-0032",
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::pool::Pool;
 use crate::session::{Client, Session};
 use crate::settings::{Reservation, SpaceSettings};
 use crate::space::Space;
+use crate::token::Token;
 use crate::{Family, Prefix, Revision, SessionId, State, Timestamp};
 
 /// A [`State`] in the form in which it is written and sent.
@@ -27,6 +28,7 @@ pub struct Snapshot {
     clients: Vec<Client>,
     spaces: Vec<SpacePart>,
     behind: Behind,
+    tokens: Vec<Token>,
 }
 
 /// What of the state was restored, and when; by name.
@@ -43,6 +45,16 @@ struct First {
     now: Timestamp,
     clients: Vec<Client>,
     spaces: Vec<SpacePart>,
+}
+
+/// As version 2 had it, which knew no tokens.
+#[derive(Deserialize)]
+struct Second {
+    revision: Revision,
+    now: Timestamp,
+    clients: Vec<Client>,
+    spaces: Vec<SpacePart>,
+    behind: Behind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,18 +82,22 @@ struct SetPart {
 
 impl Record for Snapshot {
     const KIND: Kind = Kind::State;
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
     /// 3 GiB: [`STATE_BYTES_MAX`](crate::limits::STATE_BYTES_MAX), and 1 GiB for what other limits
     /// hold small: sessions (400 MB where all hosts have one in all spaces), clients, settings
     /// (10 MB together), and the answers that clients have not heard.
     const LIMIT: usize = 3 << 30;
 
     fn upgrade(version: u8, body: &[u8]) -> Result<Self, DecodeError> {
-        if version != 1 {
-            return Err(DecodeError::UnknownVersion { kind: Self::KIND, found: version });
-        }
-        let First { revision, now, clients, spaces } = decode_body(Self::KIND, body)?;
-        Ok(Self { revision, now, clients, spaces, behind: Behind::default() })
+        let Second { revision, now, clients, spaces, behind } = match version {
+            1 => {
+                let First { revision, now, clients, spaces } = decode_body(Self::KIND, body)?;
+                Second { revision, now, clients, spaces, behind: Behind::default() }
+            }
+            2 => decode_body(Self::KIND, body)?,
+            found => return Err(DecodeError::UnknownVersion { kind: Self::KIND, found }),
+        };
+        Ok(Self { revision, now, clients, spaces, behind, tokens: Vec::new() })
     }
 }
 
@@ -115,6 +131,7 @@ impl State {
                     .filter_map(|(name, space)| Some((name.clone(), space.behind?)))
                     .collect(),
             },
+            tokens: self.tokens.to_vec(),
         }
     }
 
@@ -125,7 +142,7 @@ impl State {
 
     /// The state that a snapshot holds.
     pub fn restore(snapshot: Snapshot) -> Result<Self, RestoreError> {
-        let Snapshot { revision, now, clients, spaces, behind } = snapshot;
+        let Snapshot { revision, now, clients, spaces, behind, tokens } = snapshot;
         let mut state = Self { revision, now, clients, behind: behind.state, ..Self::default() };
         for (client, number) in state.clients.iter().zip(0..) {
             let twice = state.client_numbers.insert(client.name.clone(), ClientNumber(number));
@@ -137,6 +154,9 @@ impl State {
             state.bytes += space.bytes;
             let twice = state.spaces.insert(space.name.clone(), space);
             once("a space", twice.is_none())?;
+        }
+        for token in tokens {
+            once("a token", state.tokens.insert(token))?;
         }
         if let Some(unknown) = behind.spaces.keys().find(|name| !state.spaces.contains_key(*name)) {
             let (space, what) = (unknown.to_string(), "a space that is not there".to_string());

@@ -11,6 +11,7 @@ use crate::pool::Pool;
 use crate::session::Client;
 use crate::settings::Sharing;
 use crate::space::Space;
+use crate::token::Tokens;
 use crate::{Limit, PoolId, Rejection, Revision, Timestamp};
 
 /// Everything that replicas agree on. A clone shares its bulk with the original, until one of them
@@ -25,6 +26,7 @@ pub struct State {
     pub(crate) client_numbers: BTreeMap<ClientName, ClientNumber>,
     /// It was restored at this revision, and may lack what was given after the backup.
     pub(crate) behind: Option<Revision>,
+    pub(crate) tokens: Tokens,
     /// What all spaces take in a snapshot, at most: derived from them.
     pub(crate) bytes: u64,
 }

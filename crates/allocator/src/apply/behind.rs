@@ -2,11 +2,12 @@
 
 use super::Outcome;
 use crate::space::Space;
+use crate::token::Tokens;
 use crate::{PoolId, Response, Revision, SpaceName, State};
 
 impl State {
     /// The state of a new cluster that begins with this one, from which the old one has gone on: it is
-    /// behind, and numbers what comes from `revision` on.
+    /// behind, has no tokens, and numbers what comes from `revision` on.
     ///
     /// # Panics
     /// If the revision is not later than the state's, or beyond [`Self::REVISION_MAX`].
@@ -15,6 +16,8 @@ impl State {
         assert!(self.revision < revision && revision.get() <= Self::REVISION_MAX, "{revision}");
         self.revision = revision;
         self.declare_behind();
+        // One that was revoked after the backup must not come back.
+        self.tokens = Tokens::default();
         self
     }
 

@@ -11,7 +11,7 @@ use super::{
     RequestAddress, RequestPool, Reserve,
 };
 use crate::names::{ClientName, SpaceName};
-use crate::{PoolId, SpaceSettings};
+use crate::{MakeToken, PoolId, SpaceSettings, TokenHash, TokenId};
 
 /// The variants of [`Command`], in the same order.
 #[derive(Deserialize)]
@@ -35,6 +35,9 @@ enum Single {
     ClearBehind { pool: PoolId },
     Batch(#[serde(deserialize_with = "nested")] Vec<Command>),
     Resume { space: Option<SpaceName> },
+    MakeToken(MakeToken),
+    RevokeToken { token: TokenId },
+    UseToken { hash: TokenHash },
 }
 
 #[derive(Deserialize)]

@@ -11,7 +11,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use berth_allocator::{
-    Batch, Command, Evidence, FreeSuspect, Millis, Renew, Revision, SessionId, Snapshot, State,
+    Batch, Command, Evidence, FreeSuspect, MakeToken, Millis, Renew, Revision, Role, SessionId,
+    Snapshot, State, Text, TokenId,
 };
 use berth_codec::{Record, decode, encode};
 use expect_test::expect_file;
@@ -42,6 +43,11 @@ fn every_command() -> Vec<Command> {
     let mut all = commands::ordinary();
     let pool = || "x/10.0.0.0/8/10.1.0.0/16".parse().unwrap();
     let observed = Evidence::Observation { session: SessionId::new(3), began: Revision::new(60) };
+    let make = |hash, role, uses| {
+        let note = Text::new("n4").unwrap();
+        let lifetime = Some(Millis::new(3_600_000));
+        Command::MakeToken(MakeToken { hash: [hash; 32], role, note, lifetime, uses })
+    };
     let free = |evidence| FreeSuspect {
         pool: pool(),
         address: Some("10.1.0.0".parse().unwrap()),
@@ -68,6 +74,12 @@ fn every_command() -> Vec<Command> {
         Command::ForgetHost { client: name("host") },
         Command::Batch(vec![Command::DeclareBehind, Command::DeleteSpace { name: space("s") }]),
         Command::Resume { space: Some(space("x")) },
+        make(1, Role::Server, Some(1)),
+        make(2, Role::Read, None),
+        make(3, Role::Allocate(space("x")), None),
+        make(4, Role::Admin, None),
+        Command::RevokeToken { token: TokenId::new(9) },
+        Command::UseToken { hash: [1; 32] },
     ]);
     all
 }
@@ -106,17 +118,28 @@ fn golden_state() {
     expect_file![file("state.txt")].assert_eq(&text);
 }
 
-/// What the first version wrote is read, and means what it meant.
-#[test]
-fn a_snapshot_of_version_1_is_read() {
-    let text = std::fs::read_to_string(file("snapshot-1.txt")).unwrap();
+fn read(name: &str) -> State {
+    let text = std::fs::read_to_string(file(name)).unwrap();
     let digits: Vec<char> = text.trim().chars().collect();
     let byte = |pair: &[char]| u8::from_str_radix(&String::from_iter(pair), 16).unwrap();
     let bytes: Vec<u8> = digits.chunks(2).map(byte).collect();
-    let state = State::restore(decode::<Snapshot>(&bytes).unwrap()).unwrap();
+    State::restore(decode::<Snapshot>(&bytes).unwrap()).unwrap()
+}
+
+/// What the first version wrote is read, and means what it meant.
+#[test]
+fn a_snapshot_of_version_1_is_read() {
+    let state = read("snapshot-1.txt");
     assert_eq!(state.revision().get(), 98);
     assert!(!state.is_behind() && state.spaces().all(|space| !space.behind));
     // It was declared behind, which that version knew of pools alone.
     let pools = state.spaces().flat_map(|space| state.pools(&space.name).unwrap());
     assert!(pools.filter(|pool| pool.behind).count() > 0);
+}
+
+#[test]
+fn a_snapshot_of_version_2_is_read() {
+    let state = read("snapshot-2.txt");
+    assert!(state.is_behind() && state.spaces().any(|space| space.behind));
+    assert_eq!((state.revision().get(), state.tokens().count()), (99, 0));
 }

@@ -13,4 +13,6 @@ mod naive_model;
 #[cfg(test)]
 mod stories;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod world;

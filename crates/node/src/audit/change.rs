@@ -87,6 +87,12 @@ impl Change {
                 let space = space.as_ref().map(ToString::to_string);
                 Self { space, ..Self::named("resume") }
             }
+            Command::MakeToken(make) => Self {
+                note: noted(Some(&make.note)),
+                ..Self::named(format!("make-token {}", tokens::role(&make.role)))
+            },
+            Command::RevokeToken { token } => Self::named(format!("revoke-token {token}")),
+            Command::UseToken { .. } => Self::named("use-token"),
             Command::Batch(_) => Self::named("batch"),
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use berth_allocator::{
     AddressGrant, AddressKind, Answer, ClaimId, Ending, Grant, InUse, Incarnation, Limit, Overlap,
-    PoolGrant, Rejection, Response, Revision, SessionId, SettingsError, Timestamp,
+    PoolGrant, Rejection, Response, Revision, SessionId, SettingsError, Timestamp, TokenId,
 };
 use berth_codec::{Kind, Record};
 use expect_test::expect_file;
@@ -38,6 +38,7 @@ fn responses() -> Vec<Response> {
         Response::Released(Ending::Suspected),
         Response::Released(Ending::Nothing),
         Response::Batch(vec![Ok(Response::Done), Err(Rejection::NoMoreSubnets)]),
+        Response::Token(TokenId::new(7)),
     ]
 }
 
@@ -73,6 +74,7 @@ fn limits() -> impl Iterator<Item = Rejection> {
         Limit::Batch,
         Limit::Lease,
         Limit::State,
+        Limit::Tokens,
     ]
     .map(Rejection::Limit)
     .into_iter()
@@ -105,6 +107,8 @@ fn about_spaces_and_pools() -> Vec<Rejection> {
         Rejection::PoolSuspect { pool: pool() },
         Rejection::PoolBehind { pool: pool() },
         Rejection::SpaceBehind { space: space() },
+        Rejection::UnknownToken,
+        Rejection::VoidToken,
     ]
 }
 
@@ -150,7 +154,7 @@ fn golden_answers() {
     rejections.extend(limits());
     rejections.sort_by_key(Rejection::code);
     let codes: std::collections::BTreeSet<_> = rejections.iter().map(Rejection::code).collect();
-    assert_eq!(codes.len(), 30, "every code has its golden text");
+    assert_eq!(codes.len(), 32, "every code has its golden text");
     rejections.into_iter().map(Err).for_each(&mut tell);
     expect_file![file("answers.txt")].assert_eq(&text);
 }

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use berth_allocator::{
-    AddressKind, ClaimId, ClientName, Command, Evidence, Family, FreeSuspect, Labels, Millis,
-    OpenSession, Order, PoolId, PoolName, PoolRange, Prefix, Register, ReleaseAddress, ReleasePool,
-    Renew, RequestAddress, RequestPool, Reserve, Revision, SessionId, Sharing, SpaceName,
-    SpaceSettings, Text, WantedPool,
+    AddressKind, ClaimId, ClientName, Command, Evidence, Family, FreeSuspect, Labels, MakeToken,
+    Millis, OpenSession, Order, PoolId, PoolName, PoolRange, Prefix, Register, ReleaseAddress,
+    ReleasePool, Renew, RequestAddress, RequestPool, Reserve, Revision, Role, SessionId, Sharing,
+    SpaceName, SpaceSettings, Text, TokenId, WantedPool,
 };
 use proptest::prelude::*;
 
@@ -106,6 +106,26 @@ fn single() -> impl Strategy<Value = Command> {
         Just(Command::DeclareBehind),
         pool_id().prop_map(|pool| Command::ClearBehind { pool }),
         prop::option::of(spaces()).prop_map(|space| Command::Resume { space }),
+        tokens(),
+    ]
+}
+
+fn tokens() -> impl Strategy<Value = Command> {
+    let role = prop_oneof![
+        Just(Role::Server),
+        Just(Role::Read),
+        Just(Role::Admin),
+        a_space().prop_map(Role::Allocate)
+    ];
+    let (hash, uses) = (0_u8..4, prop::option::of(0_u32..3));
+    let lifetime = prop::option::of(number().prop_map(Millis::new));
+    prop_oneof![
+        (hash, role, lifetime, uses).prop_map(|(hash, role, lifetime, uses)| {
+            let note = Text::new("").unwrap();
+            Command::MakeToken(MakeToken { hash: [hash; 32], role, note, lifetime, uses })
+        }),
+        number().prop_map(|token| Command::RevokeToken { token: TokenId::new(token) }),
+        (0_u8..4).prop_map(|hash| Command::UseToken { hash: [hash; 32] }),
     ]
 }
 

@@ -26,6 +26,7 @@ fn response_told(response: &Response) -> String {
         Response::Released(Ending::Ended) => "ended".into(),
         Response::Released(Ending::Suspected) => "in doubt".into(),
         Response::Released(Ending::Nothing) => "nothing to end".into(),
+        Response::Token(token) => format!("token {token}"),
         Response::Batch(outcomes) => outcomes.iter().map(told).collect::<Vec<_>>().join("; "),
     }
 }
