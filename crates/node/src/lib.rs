@@ -21,6 +21,7 @@ pub mod logs;
 mod looks;
 pub mod peers;
 mod process;
+mod role;
 pub mod sender;
 pub mod server;
 pub mod spaces;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use berth_allocator::{Command, Evidence, PoolId, Response, SpaceName, Text, WantedPool};
 
 use super::Asker;
+use crate::role;
 
 /// A change. It holds names and numbers, and no settings.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -89,7 +90,7 @@ impl Change {
             }
             Command::MakeToken(make) => Self {
                 note: noted(Some(&make.note)),
-                ..Self::named(format!("make-token {}", tokens::role(&make.role)))
+                ..Self::named(format!("make-token {}", role::text(&make.role)))
             },
             Command::RevokeToken { token } => Self::named(format!("revoke-token {token}")),
             Command::UseToken { .. } => Self::named("use-token"),
