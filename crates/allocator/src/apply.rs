@@ -119,7 +119,7 @@ impl State {
             Command::Resume { space } => self.resume(space.as_ref()),
             Command::MakeToken(wanted) => self.make_token(wanted),
             Command::RevokeToken { token } => self.revoke_token(*token),
-            Command::UseToken { hash } => self.use_token(hash),
+            Command::UseToken { hash, by } => self.use_token(hash, by),
             Command::Batch(commands) => self.execute_all(client, commands),
         }
     }

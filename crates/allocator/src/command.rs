@@ -133,6 +133,8 @@ pub enum Command {
     UseToken {
         /// Of the secret that it showed.
         hash: TokenHash,
+        /// Its name.
+        by: Text,
     },
 }
 

@@ -39,8 +39,10 @@ pub struct Token {
     pub made: Timestamp,
     /// From when on it is void.
     pub expires: Option<Timestamp>,
-    /// How often it may still be used, where that is counted.
+    /// How many hosts may still use it, where that is counted.
     pub uses: Option<u32>,
+    /// Who used it last. The same host may use it again, since it may not have heard the answer.
+    pub used_by: Option<Text>,
 }
 
 impl Token {
@@ -61,7 +63,7 @@ pub struct MakeToken {
     pub note: Text,
     /// How long it is valid; for ever, where there is no end.
     pub lifetime: Option<Millis>,
-    /// How often it may be used; any number of times, where that is not counted.
+    /// How many hosts may use it; any number, where that is not counted.
     pub uses: Option<u32>,
 }
 
@@ -91,18 +93,15 @@ impl Tokens {
         self.0.remove(&id)
     }
 
-    pub(crate) fn forget_expired(&mut self, now: Timestamp) {
-        self.0.retain(|_, token| !token.is_expired(now));
+    pub(crate) fn by_hash_mut(&mut self, hash: &TokenHash) -> Option<&mut Token> {
+        self.0.values_mut().find(|token| token.hash == *hash)
     }
 
-    /// Counts one use. The last one ends the token.
-    pub(crate) fn use_once(&mut self, id: TokenId) {
-        let left = self.0.get_mut(&id).and_then(|token| token.uses.as_mut());
-        if let Some(left) = left {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                self.0.remove(&id);
-            }
+    /// Forgets those whose time is over, and if that makes no room, those that are used up.
+    pub(crate) fn make_room(&mut self, now: Timestamp) {
+        self.0.retain(|_, token| !token.is_expired(now));
+        if self.is_full() {
+            self.0.retain(|_, token| token.uses != Some(0));
         }
     }
 

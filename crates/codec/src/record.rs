@@ -55,8 +55,8 @@ pub enum Kind {
     LedgerEntry = 9,
     /// What a front-end keeps across its own restarts.
     FrontEnd = 10,
-    /// What a newcomer needs to join a cluster.
-    JoinToken = 11,
+    /// With what a cluster is found and entered.
+    AccessToken = 11,
     /// What a backup holds.
     Backup = 14,
     /// From which backup a data directory was made.
@@ -76,7 +76,7 @@ impl core::fmt::Display for Kind {
             Self::DataDirectory => "data directory",
             Self::LedgerEntry => "ledger entry",
             Self::FrontEnd => "front-end",
-            Self::JoinToken => "join token",
+            Self::AccessToken => "access token",
             Self::Backup => "backup",
             Self::Origin => "origin",
         })

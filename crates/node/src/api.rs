@@ -4,8 +4,10 @@
 //! ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) with a stable code. What a request looks at
 //! is a copy of the state, so that no large answer holds up the allocator.
 
+mod access;
 mod addresses;
 mod backup;
+mod bearer;
 mod cluster;
 mod export;
 mod health;
@@ -25,6 +27,7 @@ mod states;
 mod status;
 mod suspects;
 mod through;
+mod tokens;
 pub mod types;
 mod verify;
 pub(crate) mod views;
@@ -84,6 +87,8 @@ struct Inner {
     /// Places for requests that hold a copy of the state for long.
     copies: Arc<Semaphore>,
     rates: Rates,
+    /// Places for connections of users elsewhere.
+    users: Arc<Semaphore>,
 }
 
 impl Api {
@@ -109,6 +114,7 @@ impl Api {
             respondent,
             copies,
             rates: Rates::default(),
+            users: Arc::new(Semaphore::new(server::CONNECTIONS_MAX)),
         };
         Self(Arc::new(inner))
     }
@@ -165,10 +171,13 @@ impl Api {
             .route("/v1/members/{member}", delete(members::remove))
             .route("/v1/members/{member}/promote", post(members::promote))
             .route("/v1/leader", put(members::lead))
-            .route("/v1/join-tokens", post(members::token))
+            .route("/v1/tokens", get(tokens::list).post(tokens::create))
+            .route("/v1/tokens/{id}", delete(tokens::revoke))
+            .route("/v1/join-tokens", post(tokens::create_for_hosts))
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .layer(middleware::from_fn_with_state(self.clone(), through::servers))
+            .layer(middleware::from_fn(access::allowed))
             .layer(middleware::from_fn(in_time))
             .layer(middleware::from_fn(audit::of_requests))
             .layer(middleware::from_fn_with_state(self.clone(), rate::limited))

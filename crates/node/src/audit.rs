@@ -10,7 +10,9 @@ mod pending;
 mod requests;
 
 use std::future::Future;
+use std::sync::Arc;
 
+use berth_allocator::{Role, TokenId};
 use berth_replication::NodeName;
 use ipamapi::Peer;
 use tracing::Level;
@@ -34,6 +36,10 @@ pub(crate) enum Asker {
     User(Process),
     /// Whoever speaks on the plugin socket.
     Engine(Option<Peer>),
+    /// A user elsewhere, by a token.
+    Bearer(Bearer),
+    /// Nobody knows: what is wrong with the token, if one was shown.
+    Stranger(&'static str),
     /// An agent, by the name in its certificate, or the one that it claims where plaintext is spoken.
     Agent(NodeName),
     /// Another node of the cluster.
@@ -45,6 +51,17 @@ pub(crate) enum Asker {
     /// This process itself.
     #[default]
     Berth,
+}
+
+/// Whoever shows a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bearer {
+    /// The token.
+    pub(crate) token: TokenId,
+    /// What it allows.
+    pub(crate) role: Role,
+    /// Where the connection comes from.
+    pub(crate) peer: Arc<str>,
 }
 
 /// A process on this host.
@@ -97,7 +114,7 @@ fn cut(text: &str) -> &str {
 
 /// Writes a line.
 fn write(asker: &Asker, change: &Change, outcome: &Outcome) {
-    let (mut process, mut agent) = (None, None);
+    let (mut process, mut agent, mut bearer) = (None, None, None);
     let who = match asker {
         Asker::User(it) => {
             process = Some(it.clone());
@@ -107,6 +124,11 @@ fn write(asker: &Asker, change: &Change, outcome: &Outcome) {
             process = peer.map(|peer| Process::of(peer.uid, peer.pid));
             "engine"
         }
+        Asker::Bearer(it) => {
+            bearer = Some(it);
+            "bearer"
+        }
+        Asker::Stranger(_) => "stranger",
         Asker::Agent(name) => {
             agent = Some(name.as_str());
             "agent"
@@ -118,12 +140,14 @@ fn write(asker: &Asker, change: &Change, outcome: &Outcome) {
     let uid = process.as_ref().map(|process| process.uid);
     let pid = process.as_ref().and_then(|process| process.pid);
     let command = process.as_ref().and_then(|process| process.command.as_deref());
+    let token = bearer.map(|bearer| bearer.token.get());
+    let peer = bearer.map(|bearer| &*bearer.peer);
     let Change { what, space, pool, address, client, note, routine } = change;
     let Outcome { result, code, why, log_index, revision } = outcome;
     macro_rules! line {
         ($level:expr) => {
             tracing::event!(
-                target: TARGET, $level, audit = result, who, uid, pid, command, agent,
+                target: TARGET, $level, audit = result, who, uid, pid, command, agent, token, peer,
                 what = what.as_ref(), space = space.as_deref(), pool = pool.as_deref(),
                 address = address.as_deref(), client = client.as_deref(), note = note.as_deref(),
                 code = code.as_deref(), why = why.as_deref(), log_index, revision

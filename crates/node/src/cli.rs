@@ -23,6 +23,7 @@ mod space_change;
 mod status;
 mod table;
 mod time;
+mod token;
 mod why;
 
 use std::path::PathBuf;
@@ -72,6 +73,16 @@ struct Common {
         value_name = "PATH"
     )]
     api_socket: Option<PathBuf>,
+
+    /// File with a token of `berth token create`: ask its cluster, instead of a node on this host
+    #[arg(
+        long,
+        global = true,
+        env = "BERTH_TOKEN_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,6 +99,9 @@ enum Command {
     /// Members and leadership, backups, and what to do when a majority is lost
     #[command(subcommand)]
     Cluster(cluster::Command),
+    /// Make tokens for users of the API elsewhere, list them, make them void
+    #[command(subcommand)]
+    Token(token::Command),
     /// Look at address spaces, make and change them
     #[command(subcommand)]
     Space(space::Command),
@@ -151,6 +165,7 @@ fn start(Cli { common, command }: Cli) -> Result<(), Failure> {
         Command::Plugin(arguments) => start(plugin::command(&arguments)?),
         Command::Status(arguments) => ask(common, |api| status::run(arguments, api)),
         Command::Cluster(command) => cluster::run(command, common),
+        Command::Token(command) => ask(common, |api| token::run(command, api)),
         Command::Space(command) => ask(common, |api| space::run(command, api)),
         Command::Pool(command) => ask(common, |api| pool::run(command, api)),
         Command::Address(command) => ask(common, |api| address::run(command, api)),
@@ -166,13 +181,15 @@ fn ask<F: Future<Output = Result<(), Failure>>>(
     common: Common,
     command: impl FnOnce(ApiClient) -> F,
 ) -> Result<(), Failure> {
-    let socket = if let Some(socket) = common.api_socket {
-        socket
+    let api = if let Some(file) = common.token_file {
+        ApiClient::with_token(&file)?
+    } else if let Some(socket) = common.api_socket {
+        ApiClient::new(socket)
     } else {
         let settings = Settings::load(common.config.as_deref())?;
-        settings.host.api_socket.unwrap_or(API_SOCKET.into())
+        ApiClient::new(settings.host.api_socket.unwrap_or(API_SOCKET.into()))
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::cannot_start(&error))?;
-    runtime.block_on(command(ApiClient::new(socket)))
+    runtime.block_on(command(api))
 }

@@ -54,11 +54,15 @@ pub enum Code {
     NotRecovered,
     /// The client asks too often.
     TooOften,
+    /// The token, or the agent, may not do this.
+    NotAllowed,
+    /// No token, or none that is known.
+    WhoAreYou,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Unavailable,
         Self::OutcomeUnknown,
         Self::BadRequest,
@@ -83,6 +87,8 @@ impl Code {
         Self::CannotJoin,
         Self::NotRecovered,
         Self::TooOften,
+        Self::NotAllowed,
+        Self::WhoAreYou,
     ];
 
     /// The code, `BERTH-0101` and so on.
@@ -112,6 +118,8 @@ impl Code {
             Self::CannotJoin => "BERTH-0135",
             Self::NotRecovered => "BERTH-0136",
             Self::TooOften => "BERTH-0150",
+            Self::NotAllowed => "BERTH-0151",
+            Self::WhoAreYou => "BERTH-0152",
         }
     }
 }

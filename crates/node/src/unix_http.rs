@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
 /// There was no whole answer.
@@ -28,6 +29,14 @@ pub(crate) async fn open(
     request: Request<Full<Bytes>>,
 ) -> Result<Response<Incoming>, ExchangeError> {
     let stream = UnixStream::connect(socket).await.map_err(ExchangeError::Connect)?;
+    open_on(stream, request).await
+}
+
+/// Sends a request on a connection that is for it alone.
+pub(crate) async fn open_on(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, ExchangeError> {
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(ExchangeError::Lost)?;
     // It ends with the answer; an error shows there.
@@ -41,7 +50,14 @@ pub(crate) async fn exchange(
     request: Request<Full<Bytes>>,
     answer_bytes_max: usize,
 ) -> Result<(StatusCode, Bytes), ExchangeError> {
-    let answer = open(socket, request).await?;
+    whole(open(socket, request).await?, answer_bytes_max).await
+}
+
+/// The status and the body of an answer.
+pub(crate) async fn whole(
+    answer: Response<Incoming>,
+    answer_bytes_max: usize,
+) -> Result<(StatusCode, Bytes), ExchangeError> {
     let status = answer.status();
     let body = Limited::new(answer.into_body(), answer_bytes_max).collect().await;
     Ok((status, body.map_err(ExchangeError::BrokeOff)?.to_bytes()))

@@ -21,7 +21,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
 
-use crate::{Certified, PkiError, Purpose, SERVER_NAME, Subject};
+use crate::{Certified, PkiError, SERVER_NAME, Subject};
 
 /// How long a certificate is valid.
 pub const LIFE: Duration = Duration::from_hours(24);
@@ -42,9 +42,28 @@ pub struct Credential {
     pub issued: SystemTime,
 }
 
-/// Issues certificates for one purpose.
+/// Whom an authority certifies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearers {
+    /// Nodes of the cluster.
+    Nodes,
+    /// Hosts beside them.
+    Hosts,
+}
+
+impl Bearers {
+    /// The authority's name. Its key depends on it.
+    fn authority(self) -> &'static str {
+        match self {
+            Self::Nodes => "Berth nodes",
+            Self::Hosts => "Berth hosts",
+        }
+    }
+}
+
+/// Issues certificates.
 pub struct Authority {
-    purpose: Purpose,
+    bearers: Bearers,
     certificate: CertificateDer<'static>,
     fingerprint: [u8; 32],
     issuer: Issuer<'static, KeyPair>,
@@ -52,18 +71,18 @@ pub struct Authority {
 
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Authority({})", self.purpose.authority())
+        write!(f, "Authority({})", self.bearers.authority())
     }
 }
 
 impl Authority {
     /// The authority that follows from a secret.
-    pub fn derive(secret: &[u8], purpose: Purpose) -> Result<Self, PkiError> {
-        let key = key_pair(secret, purpose)?;
+    pub fn derive(secret: &[u8], bearers: Bearers) -> Result<Self, PkiError> {
+        let key = key_pair(secret, bearers)?;
         let fingerprint = sha256(&key.subject_public_key_info());
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        let name = format!("{} {}", purpose.authority(), hex(&fingerprint[..4]));
+        let name = format!("{} {}", bearers.authority(), hex(&fingerprint[..4]));
         params.distinguished_name.push(DnType::CommonName, name);
         params.serial_number = Some(SerialNumber::from_slice(&[1]));
         // It is valid for as long as its secret is used: other nodes could not learn of a new one.
@@ -73,7 +92,7 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key).map_err(PkiError::Issue)?.into();
         let issuer = Issuer::new(params, key);
-        Ok(Self { purpose, certificate, fingerprint, issuer })
+        Ok(Self { bearers, certificate, fingerprint, issuer })
     }
 
     /// Its certificate, by which others believe those that it issued.
@@ -130,7 +149,7 @@ impl Authority {
     }
 }
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest(&SHA256, bytes).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
@@ -162,11 +181,11 @@ impl hkdf::KeyType for Scalar {
 }
 
 /// The key that follows from a secret: the first of an endless row of numbers that is one.
-fn key_pair(secret: &[u8], purpose: Purpose) -> Result<KeyPair, PkiError> {
+fn key_pair(secret: &[u8], bearers: Bearers) -> Result<KeyPair, PkiError> {
     let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(secret);
     let candidate = |attempt: u8| {
         let mut bytes = [0; 32];
-        let info = [purpose.authority().as_bytes(), &[attempt]];
+        let info = [bearers.authority().as_bytes(), &[attempt]];
         let expanded = secret.expand(&info, Scalar).expect("32 bytes can be had");
         expanded.fill(&mut bytes).expect("the room is as long as the key");
         SecretKey::from_slice(&bytes).ok()
@@ -184,19 +203,19 @@ mod tests {
     /// These never change: a node of another version would find its peers foreign.
     #[test]
     fn an_authority_follows_from_the_secret() {
-        let fingerprint = |secret: &[u8], purpose| {
-            hex(&Authority::derive(secret, purpose).unwrap().fingerprint())
+        let fingerprint = |secret: &[u8], bearers| {
+            hex(&Authority::derive(secret, bearers).unwrap().fingerprint())
         };
-        let node = fingerprint(b"a secret for the tests", Purpose::Node);
-        let host = fingerprint(b"a secret for the tests", Purpose::Host);
+        let node = fingerprint(b"a secret for the tests", Bearers::Nodes);
+        let host = fingerprint(b"a secret for the tests", Bearers::Hosts);
         assert_eq!(node, "552e012bf7949fefd7471e8a567f9f00b1b909441e8479cbfa723b43d14e1ebe");
         assert_eq!(host, "e0401aa65cf59cc6867684de38a76c77345fc3a5fde7ef113681c6afd3268135");
-        assert_ne!(fingerprint(b"another secret for them", Purpose::Node), node);
+        assert_ne!(fingerprint(b"another secret for them", Bearers::Nodes), node);
     }
 
     #[test]
     fn a_certificate_says_whom_it_is_for() {
-        let authority = Authority::derive(b"a secret for the tests", Purpose::Node).unwrap();
+        let authority = Authority::derive(b"a secret for the tests", Bearers::Nodes).unwrap();
         let subject = Subject::Node { cluster: [7; 16], number: 2, name: "b".to_owned() };
         let names = ["10.1.0.2".to_owned(), "db2".to_owned(), "fd00::2".to_owned()];
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);

@@ -92,11 +92,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{LIFE, Purpose};
+    use crate::{Bearers, LIFE};
 
     #[test]
     fn a_certificate_is_renewed_before_it_expires() {
-        let authority = Authority::derive(b"a secret for the tests", Purpose::Host).unwrap();
+        let authority = Authority::derive(b"a secret for the tests", Bearers::Hosts).unwrap();
         let subject = Subject::Host { name: "h".to_owned() };
         let keyring = Keyring::new(Arc::new(authority), subject, Vec::new()).unwrap();
         let first = keyring.current();

@@ -6,8 +6,12 @@
 pub enum Purpose {
     /// A node of the cluster speaks to another one.
     Node,
-    /// A host that is no node, or none yet, speaks to a node.
+    /// A host that is no node speaks to a node.
     Host,
+    /// A host with a token wants to become a node. It has no certificate yet.
+    Join,
+    /// A user of the API, over HTTP. Who it is, its token says.
+    Api,
 }
 
 impl Purpose {
@@ -16,19 +20,15 @@ impl Purpose {
         match self {
             Self::Node => b"berth-node/1",
             Self::Host => b"berth-host/1",
+            Self::Join => b"berth-join/1",
+            Self::Api => b"http/1.1",
         }
     }
 
     /// What an ALPN protocol is for.
     pub(crate) fn of(protocol: &[u8]) -> Option<Self> {
-        [Self::Node, Self::Host].into_iter().find(|purpose| purpose.protocol() == protocol)
-    }
-
-    /// The name of the authority whose certificates are believed for it.
-    pub(crate) fn authority(self) -> &'static str {
-        match self {
-            Self::Node => "Berth nodes",
-            Self::Host => "Berth hosts",
-        }
+        [Self::Node, Self::Host, Self::Join, Self::Api]
+            .into_iter()
+            .find(|purpose| purpose.protocol() == protocol)
     }
 }

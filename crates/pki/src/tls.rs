@@ -27,6 +27,8 @@ pub fn server_name() -> ServerName<'static> {
 pub struct Callers {
     node: Arc<ServerConfig>,
     host: Arc<ServerConfig>,
+    join: Arc<ServerConfig>,
+    api: Arc<ServerConfig>,
 }
 
 impl Callers {
@@ -36,21 +38,31 @@ impl Callers {
         nodes: &CertificateDer<'_>,
         hosts: &CertificateDer<'_>,
     ) -> Result<Self, PkiError> {
-        let config = |purpose: Purpose, authority| -> Result<_, PkiError> {
-            let roots = Arc::new(roots(authority)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
-            let verifier = verifier.build().expect("there is an authority to believe");
-            let mut config = ServerConfig::builder_with_provider(provider())
+        let config = |purpose: Purpose, authority: Option<&CertificateDer<'_>>| {
+            let builder = ServerConfig::builder_with_provider(provider())
                 .with_protocol_versions(&[&TLS13])
-                .map_err(PkiError::Tls)?
-                .with_client_cert_verifier(verifier)
-                .with_cert_resolver(Arc::clone(keyring) as _);
+                .map_err(PkiError::Tls)?;
+            let builder = match authority {
+                Some(authority) => {
+                    let roots = Arc::new(roots(authority)?);
+                    let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+                    let verifier = verifier.build().expect("there is an authority to believe");
+                    builder.with_client_cert_verifier(verifier)
+                }
+                None => builder.with_no_client_auth(),
+            };
+            let mut config = builder.with_cert_resolver(Arc::clone(keyring) as _);
             config.alpn_protocols = vec![purpose.protocol().to_vec()];
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
-            Ok(Arc::new(config))
+            Ok::<_, PkiError>(Arc::new(config))
         };
-        Ok(Self { node: config(Purpose::Node, nodes)?, host: config(Purpose::Host, hosts)? })
+        Ok(Self {
+            node: config(Purpose::Node, Some(nodes))?,
+            host: config(Purpose::Host, Some(hosts))?,
+            join: config(Purpose::Join, None)?,
+            api: config(Purpose::Api, None)?,
+        })
     }
 
     /// What a caller calls for, and what it must show for that; `None` if it does not say.
@@ -59,6 +71,8 @@ impl Callers {
         let config = match purpose {
             Purpose::Node => &self.node,
             Purpose::Host => &self.host,
+            Purpose::Join => &self.join,
+            Purpose::Api => &self.api,
         };
         Some((purpose, Arc::clone(config)))
     }
@@ -80,11 +94,11 @@ pub fn callee(
     Ok(Arc::new(config))
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn roots(authority: &CertificateDer<'_>) -> Result<RootCertStore, PkiError> {
+pub(crate) fn roots(authority: &CertificateDer<'_>) -> Result<RootCertStore, PkiError> {
     let mut roots = RootCertStore::empty();
     roots.add(authority.clone().into_owned()).map_err(PkiError::Tls)?;
     Ok(roots)

@@ -545,7 +545,7 @@ mod tests {
         let secret = Secret::new(b"sixteen bytes ok").unwrap();
         let peer = PeerRecord { name: "a".into(), address: "h:1".into() };
         let members = BTreeMap::from([(1, peer)]);
-        let grant = Grant { node: NodeId::new(20), since: 9, members };
+        let grant = Grant { node: NodeId::new(20), since: 9, members, secret: None };
         let make = |secret, grant: Grant| {
             let node = grant.node;
             let owner =
@@ -562,7 +562,8 @@ mod tests {
         assert!(find(Some((CLUSTER, NodeId::new(2)))).is_ok(), "as b was before it was replaced");
         let other = Some((ClusterId::new([8; 16]), NodeId::new(2)));
         assert!(find(other).is_ok(), "the list of a cluster that was restored names another one");
-        let grant = Grant { node: NodeId::new(30), since: 9, members: BTreeMap::new() };
+        let grant =
+            Grant { node: NodeId::new(30), since: 9, members: BTreeMap::new(), secret: None };
         let again = make(None, grant);
         assert!(matches!(
             again,

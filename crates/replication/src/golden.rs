@@ -158,16 +158,16 @@ fn of_agents() -> String {
 fn of_members() -> String {
     let (cluster, node) = (ClusterId::new([7; 16]), NodeId::new(20));
     let name = NodeName::new("d").unwrap();
-    let hello = JoinHello { protocol: 1, cluster, name: name.clone(), proof: [9; 32] };
+    let hello = JoinHello { protocol: 1, cluster, name: name.clone(), key: [9; 32] };
     let admission = Admission { name, address: "h:1".into(), replace: true };
     let peer = PeerRecord { name: "a".into(), address: "h:1".into() };
-    let grant = Grant { node, since: 9, members: BTreeMap::from([(1, peer)]) };
+    let grant = Grant { node, since: 9, members: BTreeMap::from([(1, peer)]), secret: None };
     let change = |change| Request::Change { change, patience_ms: 5 };
     let refused = ChangeFailure::Refused(MembershipRefusal::UnderWay);
     let hindered = ChangeFailure::Hindered(Failure::NotLeader);
     [
         line("join-hello", &hello),
-        line("join-accepted", &JoinWelcome::Accepted { proof: [9; 32] }),
+        line("join-accepted", &JoinWelcome::Accepted),
         line("join-turned-away", &JoinWelcome::Refused(Refusal::Secret)),
         line("admit", &Request::Admit { admission, patience_ms: 5 }),
         line("admitted", &Response::Admitted(Ok(grant))),

@@ -4,11 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use berth_pki::Purpose;
+
 use crate::directory::{DataDirectory, DirectoryError, NewOwner};
 use crate::membership::{Admission, ChangeFailure, Grant, MembershipRefusal};
-use crate::transport::{Channel, JoinFailure, NewcomerIdentity, ask_to_join};
+use crate::transport::{Channel, JoinFailure, JoinHello, ask_to_join};
 use crate::{
-    ClusterId, Deadline, JoinToken, LogIndex, MembershipError, NodeId, NodeName, blocking,
+    AccessToken, ClusterId, Deadline, LogIndex, MembershipError, NodeId, NodeName, blocking,
 };
 
 /// Pause after nobody answered.
@@ -18,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct JoinConfig {
     /// From a member.
-    pub token: JoinToken,
+    pub token: AccessToken,
     /// This node's name.
     pub name: NodeName,
     /// Where its replica will keep its data; nothing may be there.
@@ -102,8 +104,8 @@ pub async fn join(config: JoinConfig, deadline: Deadline) -> Result<Joined, Join
 }
 
 fn make(dir: &Path, config: &JoinConfig, grant: Grant) -> Result<(), DirectoryError> {
-    let secret = config.token.secret();
     let (cluster, node) = (config.token.cluster(), grant.node);
+    let secret = grant.secret.clone();
     let (name, secret, grant) = (&config.name, secret.as_ref(), Some(grant));
     let owner = NewOwner { cluster, node, name, secret, grant };
     DataDirectory::make(dir, owner, || Ok(())).map(drop)
@@ -111,15 +113,15 @@ fn make(dir: &Path, config: &JoinConfig, grant: Grant) -> Result<(), DirectoryEr
 
 async fn ask(config: &JoinConfig, deadline: Deadline) -> Result<Grant, JoinError> {
     let JoinConfig { token, name, address, replace, insecure, .. } = config;
-    let identity = NewcomerIdentity::new(name.clone(), token);
+    let hello = JoinHello::new(name.clone(), token);
     let admission = Admission { name: name.clone(), address: address.clone(), replace: *replace };
-    let channel = Channel::of_host(token.secret().as_ref(), *insecure, name);
+    let channel = Channel::of_bearer(token.authority(), *insecure, Purpose::Join);
     let channel = channel.map_err(JoinError::Certificate)?;
     let mut unsettled = None;
     loop {
         let (mut silent, mut turned_away) = (Vec::new(), Vec::new());
         for at in token.addresses() {
-            match ask_to_join(at, &identity, &admission, &channel, deadline).await {
+            match ask_to_join(at, &hello, &admission, &channel, deadline).await {
                 Ok(grant) => return Ok(grant),
                 Err(JoinFailure::TurnedAway(reason)) => turned_away.push(reason),
                 // The one under way may be this newcomer's own, asked for before.

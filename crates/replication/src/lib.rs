@@ -56,6 +56,7 @@ mod sync;
 mod token;
 mod transport;
 mod types;
+mod user;
 
 pub use attendants::Attendant;
 pub use backup::{
@@ -77,12 +78,13 @@ pub use reads::{Consistency, Read, ReadError};
 pub use recovery::{Loss, RecoveryError, Survivor, recover, set_aside, survivor};
 pub use replica::{
     AskError, Fingerprint, MemberStatus, NoToken, NotMarked, Replica, Respond, Role, StartError,
-    Status, Witness, holds_cluster, told_secret,
+    Status, UserStream, Witness, holds_cluster, told_secret,
 };
 pub use rocks::{CommittedEntry, EntryError, StoreError, committed_entries};
 pub use secret::{Secret, SecretError};
 pub use servers::{Servers, ServersConfig, ServersError, ServersStatus};
 pub use snapshot::SnapshotError;
-pub use token::{JoinToken, TokenError};
+pub use token::{AccessToken, TokenError, TokenUse, hash as token_hash};
 pub use transport::PeerListener;
 pub use types::{ClusterId, LogIndex, NodeId, NodeName, Term};
+pub use user::connect_as_user;

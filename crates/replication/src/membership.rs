@@ -5,6 +5,7 @@
 //! and ask whether it is a member still.
 
 mod duty;
+mod entrance;
 mod judge;
 mod leader;
 mod wire;
@@ -187,6 +188,12 @@ pub enum MembershipRefusal {
         /// Its reason.
         reason: String,
     },
+    /// Nobody may join with the token.
+    #[error(
+        "the token was never made, has expired, was used up, or was revoked: have another one made \
+         with `berth cluster join-token`"
+    )]
+    Token,
 }
 
 /// A change of the membership was not carried out, or it is not known.

@@ -128,7 +128,7 @@ pub async fn recover(data_dir: &Path) -> Result<(ClusterId, PathBuf), RecoveryEr
         voters: vec![[node.get()].into()],
         nodes: [(node.get(), own)].into(),
     };
-    let grant = Grant { node, since: index, members: BTreeMap::new() };
+    let grant = Grant { node, since: index, members: BTreeMap::new(), secret: None };
     let (secret, grant) = (secret.as_ref(), Some(grant));
     let owner = NewOwner { cluster, node, name: &name, secret, grant };
     let begun = DataDirectory::make(&made, owner, || {

@@ -19,7 +19,7 @@ pub(crate) use self::core::{Core, Executed, Hindrance, unexpected};
 pub use compare::NotMarked;
 pub use members::NoToken;
 pub(crate) use question::RespondentSlot;
-pub use question::{AskError, Respond, Witness};
+pub use question::{AskError, Respond, UserStream, Witness};
 pub use start::{StartError, holds_cluster, told_secret};
 pub use status::{Fingerprint, MemberStatus, Role, Status};
 

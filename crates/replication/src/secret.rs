@@ -4,13 +4,15 @@
 //! with each greeting. In plaintext that hash keeps mistakes out, not an attacker who can read the
 //! network; hence plaintext is for loopback, unless it is asked for.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::ClusterId;
 
 /// A secret that all members of a cluster are given.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u8>")]
 pub struct Secret(Vec<u8>);
 
 /// The secret cannot be used.
@@ -50,6 +52,14 @@ impl Secret {
     }
 }
 
+impl TryFrom<Vec<u8>> for Secret {
+    type Error = SecretError;
+
+    fn try_from(secret: Vec<u8>) -> Result<Self, SecretError> {
+        Self::new(&secret)
+    }
+}
+
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(..)")
@@ -74,15 +84,6 @@ impl Proof {
     pub(crate) fn of_agents(secret: Option<&Secret>) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"berth agent");
-        hash.update(secret.map(|secret| secret.0.as_slice()).unwrap_or_default());
-        Self(hash.finalize().into())
-    }
-
-    /// For newcomers, which know from a token what members know.
-    pub(crate) fn of_newcomers(cluster: ClusterId, secret: Option<&Secret>) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(b"berth newcomer");
-        hash.update(cluster.bytes());
         hash.update(secret.map(|secret| secret.0.as_slice()).unwrap_or_default());
         Self(hash.finalize().into())
     }

@@ -33,11 +33,12 @@ pub(crate) use greeting::Refusal;
 pub(crate) use greeting::{Hello, Welcome};
 pub(crate) use greeting::{Identity, Lane};
 pub(crate) use join::{JoinFailure, ask_to_join};
-pub(crate) use join_greeting::NewcomerIdentity;
+pub(crate) use join_greeting::JoinHello;
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) use join_greeting::{JoinHello, JoinWelcome};
+pub(crate) use join_greeting::JoinWelcome;
 pub(crate) use link::{CallError, Greeter, Link, Target, Whereabouts};
 pub(crate) use links::Links;
 pub(crate) use message::{AppendOutcome, Candidacy, Failure, Request, Response, TransferOutcome};
 pub(crate) use server::{AUDIT, Handle, Server, Session};
 pub use stream::PeerListener;
+pub(crate) use stream::PeerStream;

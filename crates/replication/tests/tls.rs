@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use berth_pki::{Authority, Credential, Keyring, Purpose, Subject, callee, server_name};
+use berth_pki::{Authority, Bearers, Credential, Keyring, Purpose, Subject, callee, server_name};
 use berth_replication::{
     Config, Deadline, Member, NodeName, Replica, Secret, Servers, ServersConfig, SystemClock,
     Tuning,
@@ -80,7 +80,7 @@ impl Node {
     /// Calls with a certificate, and waits until the node hangs up; gives TLS's reason.
     async fn refusal(&self, credential: Credential, purpose: Purpose) -> String {
         let keyring = Arc::new(Keyring::holding(credential));
-        let nodes = authority(SECRET, Purpose::Node);
+        let nodes = authority(SECRET, Bearers::Nodes);
         let connector = TlsConnector::from(callee(&keyring, nodes.certificate(), purpose).unwrap());
         let stream = TcpStream::connect(&self.address).await.unwrap();
         let refused = async {
@@ -96,8 +96,8 @@ impl Node {
     }
 }
 
-fn authority(secret: &[u8], purpose: Purpose) -> Authority {
-    Authority::derive(secret, purpose).unwrap()
+fn authority(secret: &[u8], bearers: Bearers) -> Authority {
+    Authority::derive(secret, bearers).unwrap()
 }
 
 fn host() -> Subject {
@@ -109,26 +109,27 @@ async fn strangers_are_refused_and_on_record() {
     let log = Log::capture();
     let node = Node::start(Some(SECRET)).await;
     let now = SystemTime::now();
-    let issue = |secret: &[u8], purpose, subject: &Subject| {
-        authority(secret, purpose).issue(subject, &[], now).unwrap()
+    let issue = |secret: &[u8], bearers, subject: &Subject| {
+        authority(secret, bearers).issue(subject, &[], now).unwrap()
     };
-    let (nodes, hosts) = (Purpose::Node, Purpose::Host);
+    let (nodes, hosts) = (Bearers::Nodes, Bearers::Hosts);
+    let (as_node, as_host) = (Purpose::Node, Purpose::Host);
     let peer = node.node_subject(2);
-    let expired = |purpose, subject: &Subject| {
+    let expired = |bearers, subject: &Subject| {
         let (then, until) = (now - Duration::from_hours(48), now - Duration::from_hours(24));
-        authority(SECRET, purpose).issue_for(subject, &[], then, until).unwrap()
+        authority(SECRET, bearers).issue_for(subject, &[], then, until).unwrap()
     };
     let (unknown, expiry) = ("UnknownCA", "CertificateExpired");
     let cases = [
-        ("wrong authority", issue(OTHER_SECRET, nodes, &peer), nodes, unknown),
-        ("wrong authority, as a host", issue(OTHER_SECRET, hosts, &host()), hosts, unknown),
-        ("expired", expired(nodes, &peer), nodes, expiry),
-        ("expired, as a host", expired(hosts, &host()), hosts, expiry),
-        ("a host as a node", issue(SECRET, hosts, &host()), nodes, unknown),
+        ("wrong authority", issue(OTHER_SECRET, nodes, &peer), as_node, unknown),
+        ("wrong authority, as a host", issue(OTHER_SECRET, hosts, &host()), as_host, unknown),
+        ("expired", expired(nodes, &peer), as_node, expiry),
+        ("expired, as a host", expired(hosts, &host()), as_host, expiry),
+        ("a host as a node", issue(SECRET, hosts, &host()), as_node, unknown),
         // Whoever has the hosts' authority writes into a certificate what it likes.
-        ("a host that is called a node", issue(SECRET, hosts, &peer), nodes, unknown),
-        ("the same, as a host", issue(SECRET, hosts, &peer), hosts, ""),
-        ("a node as a host", issue(SECRET, nodes, &peer), hosts, unknown),
+        ("a host that is called a node", issue(SECRET, hosts, &peer), as_node, unknown),
+        ("the same, as a host", issue(SECRET, hosts, &peer), as_host, ""),
+        ("a node as a host", issue(SECRET, nodes, &peer), as_host, unknown),
     ];
     // As docs/operating/security.md has it.
     let recorded = |alert| match alert {
@@ -172,7 +173,7 @@ async fn what_is_no_tls_1_3_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_shows_a_certificate_and_says_what_it_calls_for() {
     let node = Node::start(Some(SECRET)).await;
-    let nodes = authority(SECRET, Purpose::Node);
+    let nodes = authority(SECRET, Bearers::Nodes);
     let mut roots = tokio_rustls::rustls::RootCertStore::empty();
     roots.add(nodes.certificate().clone()).unwrap();
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use berth_replication::JoinToken;
+use berth_replication::AccessToken;
 use berth_replication::sim::{self, Machine};
 use tokio::runtime::{Builder, RngSeed, Runtime};
 use tokio::time::Instant;
@@ -136,7 +136,7 @@ impl Host {
     }
 
     /// A host that is off loses what it has of the cluster, and comes back with a token.
-    pub(crate) fn wipe(&mut self, token: JoinToken) {
+    pub(crate) fn wipe(&mut self, token: AccessToken) {
         let raft = self.config.dir.join("raft");
         self.machine.disk.wipe(&raft);
         // It may never have come so far as to make it.

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use berth_replication::sim::WriteFault;
 use berth_replication::{
-    Deadline, JoinToken, MemberChange, MembershipError, NodeId, Replica, Role,
+    AccessToken, Deadline, MemberChange, MembershipError, NodeId, Replica, Role, TokenUse,
 };
 
 use crate::claimant::{Claimant, Kind};
 use crate::network::{HostId, Latency, Micros};
 use crate::node::Node;
+use crate::node::TOKEN_KEY;
 use crate::rng::Rng;
 use crate::scenario::{Fault, Scenario};
 use crate::scene::Scene;
@@ -38,7 +39,7 @@ pub(crate) struct Nemesis {
     faults: Vec<Fault>,
     remedies: Vec<(Micros, Remedy)>,
     /// What a host comes back with, once a node has made one: it says the same for the whole run.
-    token: Option<JoinToken>,
+    token: Option<AccessToken>,
     /// The one that is to come back as a new member: one at a time, else data is lost with good reason.
     away: Option<Away>,
 }
@@ -210,7 +211,7 @@ impl Nemesis {
             let node = host.node()?;
             let replica = node.replica()?;
             let all = replica.status().members.len() == members;
-            replica.join_token().ok().filter(|_| all)
+            replica.access_token(TokenUse::Join, TOKEN_KEY).ok().filter(|_| all)
         });
         self.token = self.token.take().or(token);
         self.token.is_some()

@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_allocator::{ClientName, PoolRange, Sharing, SpaceName, SpaceSettings, Text};
+use berth_allocator::{
+    ClientName, Command, MakeToken, PoolRange, Role, Sharing, SpaceName, SpaceSettings, Text,
+};
 use berth_node::docker::{Driver, DriverConfig};
 use berth_node::peers::Respondent;
-use berth_node::sender::{Identity, Sender, Target};
+use berth_node::sender::{Identity, Sender, SubmitError, Target};
 use berth_node::spaces;
 use berth_replication::{
-    Clock, Config, Deadline, JoinConfig, JoinToken, Ledger, LedgerConfig, LedgerStartError, Member,
-    NodeName, Replica, Respond, Secret, Servers, ServersConfig, StartError, StoreError, Tuning,
-    holds_cluster, join,
+    AccessToken, Clock, Config, Deadline, JoinConfig, JoinError, Ledger, LedgerConfig,
+    LedgerStartError, Member, MembershipError, MembershipRefusal, NodeName, Replica, Respond,
+    Secret, Servers, ServersConfig, StartError, StoreError, Tuning, holds_cluster, join,
+    token_hash,
 };
 use bytes::Bytes;
 
@@ -24,6 +27,11 @@ pub(crate) const LOCAL_SPACE: &str = "LocalDefault";
 pub(crate) const GLOBAL_SPACE: &str = "GlobalDefault";
 /// A space that all hosts share.
 pub(crate) const SHARED_SPACE: &str = "shared";
+
+/// The secret of the token with which hosts come back.
+pub(crate) const TOKEN_KEY: [u8; 32] = [7; 32];
+/// Pause until the token is looked for again.
+const TOKEN_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a host tries to come back: as long as it takes.
 const JOIN_MAX: Duration = Duration::from_mins(10);
@@ -38,7 +46,7 @@ pub(crate) struct NodeConfig {
     /// All first members of the cluster; none once a member comes back as a new one.
     pub(crate) members: Vec<Member>,
     /// With what it comes back.
-    pub(crate) token: Option<JoinToken>,
+    pub(crate) token: Option<AccessToken>,
     /// Where it keeps its files.
     pub(crate) dir: PathBuf,
     /// Times and sizes of the replica.
@@ -270,19 +278,37 @@ fn secret() -> Secret {
 }
 
 /// Joins as a new member, unless that was done.
-async fn come_back(config: &NodeConfig, name: NodeName, token: JoinToken) -> Result<(), End> {
+async fn come_back(config: &NodeConfig, name: NodeName, token: AccessToken) -> Result<(), End> {
     let data_dir = config.dir.join("raft");
     if holds_cluster(&data_dir) {
         return Ok(());
     }
     let address = format!("{}:7100", config.name);
     let wanted = JoinConfig { token, name, data_dir, address, replace: true, insecure: true };
-    let joined = join(wanted, Deadline::after(JOIN_MAX)).await;
-    joined.map(drop).map_err(|error| End { reason: format!("{error:?}"), lost_data: false })
+    loop {
+        match join(wanted.clone(), Deadline::after(JOIN_MAX)).await {
+            Ok(_) => return Ok(()),
+            // It was not made yet.
+            Err(JoinError::Membership(MembershipError::Refused(MembershipRefusal::Token))) => {
+                tokio::time::sleep(TOKEN_PAUSE).await;
+            }
+            Err(error) => return Err(End { reason: format!("{error:?}"), lost_data: false }),
+        }
+    }
 }
 
-/// Makes the cluster's spaces, as soon as it can.
+/// Makes the token with which hosts come back, and the cluster's spaces, as soon as it can.
 async fn make_spaces(sender: Sender, reuse_delay_millis: u64) {
+    let (hash, note) = (token_hash(&TOKEN_KEY), Text::new("").expect("it is empty"));
+    let token = MakeToken { hash, role: Role::Server, note, lifetime: None, uses: None };
+    // Refused where another node has made it.
+    loop {
+        let make = Command::MakeToken(token.clone());
+        match sender.submit(make, Deadline::after(TOKEN_PAUSE)).await {
+            Ok(_) | Err(SubmitError::Rejected(_)) => break,
+            Err(_) => tokio::time::sleep(TOKEN_PAUSE).await,
+        }
+    }
     let reuse_delay = berth_allocator::Millis::new(reuse_delay_millis);
     let exclusive = SpaceSettings { reuse_delay, ..SpaceSettings::exclusive(None) };
     let base = "10.128.0.0/9".parse().expect("a prefix");

@@ -2,11 +2,11 @@
 
 use super::Outcome;
 use crate::token::{MakeToken, Token, TokenHash};
-use crate::{Limit, Rejection, Response, Role, State, TokenId};
+use crate::{Limit, Rejection, Response, Role, State, Text, TokenId};
 
 impl State {
     pub(super) fn make_token(&mut self, wanted: &MakeToken) -> Outcome {
-        self.tokens.forget_expired(self.now);
+        self.tokens.make_room(self.now);
         if self.tokens.is_full() {
             return Err(Rejection::Limit(Limit::Tokens));
         }
@@ -23,6 +23,7 @@ impl State {
             made,
             expires: wanted.lifetime.map(|lifetime| made.after(lifetime)),
             uses: wanted.uses,
+            used_by: None,
         };
         if self.tokens.insert(token) { Ok(Response::Token(id)) } else { Err(Rejection::VoidToken) }
     }
@@ -32,12 +33,18 @@ impl State {
         Ok(Response::Done)
     }
 
-    /// Counts one use of a token that lets a host become a node.
-    pub(super) fn use_token(&mut self, hash: &TokenHash) -> Outcome {
-        let token = self.tokens.by_hash(hash).filter(|token| !token.is_expired(self.now));
-        let token = token.filter(|token| token.role == Role::Server);
-        let id = token.ok_or(Rejection::UnknownToken)?.id;
-        self.tokens.use_once(id);
-        Ok(Response::Token(id))
+    /// Counts the use of a token by a host that becomes a node.
+    pub(super) fn use_token(&mut self, hash: &TokenHash, by: &Text) -> Outcome {
+        let now = self.now;
+        let token = self.tokens.by_hash_mut(hash);
+        let token = token.filter(|token| !token.is_expired(now) && token.role == Role::Server);
+        let token = token.ok_or(Rejection::UnknownToken)?;
+        if token.used_by.as_ref() != Some(by) {
+            if let Some(left) = &mut token.uses {
+                *left = left.checked_sub(1).ok_or(Rejection::UnknownToken)?;
+            }
+            token.used_by = Some(by.clone());
+        }
+        Ok(Response::Token(token.id))
     }
 }

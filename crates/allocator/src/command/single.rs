@@ -10,7 +10,7 @@ use super::{
     Command, FreeSuspect, OpenSession, Register, ReleaseAddress, ReleasePool, Renew,
     RequestAddress, RequestPool, Reserve,
 };
-use crate::names::{ClientName, SpaceName};
+use crate::names::{ClientName, SpaceName, Text};
 use crate::{MakeToken, PoolId, SpaceSettings, TokenHash, TokenId};
 
 /// The variants of [`Command`], in the same order.
@@ -37,7 +37,7 @@ enum Single {
     Resume { space: Option<SpaceName> },
     MakeToken(MakeToken),
     RevokeToken { token: TokenId },
-    UseToken { hash: TokenHash },
+    UseToken { hash: TokenHash, by: Text },
 }
 
 #[derive(Deserialize)]

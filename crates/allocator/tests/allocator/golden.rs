@@ -79,7 +79,7 @@ fn every_command() -> Vec<Command> {
         make(3, Role::Allocate(space("x")), None),
         make(4, Role::Admin, None),
         Command::RevokeToken { token: TokenId::new(9) },
-        Command::UseToken { hash: [1; 32] },
+        Command::UseToken { hash: [1; 32], by: Text::new("n4").unwrap() },
     ]);
     all
 }

@@ -25,8 +25,8 @@ fn id(made: Outcome) -> TokenId {
     }
 }
 
-fn join(world: &mut World) -> Outcome {
-    world.send("host", Command::UseToken { hash: HASH })
+fn join(world: &mut World, by: &str) -> Outcome {
+    world.send("host", Command::UseToken { hash: HASH, by: Text::new(by).unwrap() })
 }
 
 fn found(world: &World, hash: TokenHash) -> Option<&Token> {
@@ -52,12 +52,13 @@ fn a_token_is_found_by_its_secret_until_it_is_revoked() {
 fn a_hosts_token_is_used_up() {
     let mut world = World::default();
     let made = id(make(&mut world, MakeToken { uses: Some(2), ..wanted(HASH, Role::Server) }));
-    assert_eq!(join(&mut world), Ok(Response::Token(made)));
-    assert_eq!(join(&mut world), Ok(Response::Token(made)));
-    assert_eq!(join(&mut world), Err(Rejection::UnknownToken));
-    // One that was used up can be made again.
-    id(make(&mut world, wanted(HASH, Role::Server)));
-    (0..3).for_each(|_| drop(join(&mut world).unwrap()));
+    assert_eq!(join(&mut world, "a"), Ok(Response::Token(made)));
+    // It did not hear that.
+    assert_eq!(join(&mut world, "a"), Ok(Response::Token(made)));
+    assert_eq!(join(&mut world, "b"), Ok(Response::Token(made)));
+    assert_eq!(join(&mut world, "b"), Ok(Response::Token(made)));
+    assert_eq!(join(&mut world, "a"), Err(Rejection::UnknownToken));
+    assert_eq!(join(&mut world, "c"), Err(Rejection::UnknownToken));
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn only_a_servers_token_makes_a_server() {
     for role in [Role::Read, Role::Allocate(space("lab")), Role::Admin] {
         let mut world = World::default();
         id(make(&mut world, wanted(HASH, role)));
-        assert_eq!(join(&mut world), Err(Rejection::UnknownToken));
+        assert_eq!(join(&mut world, "a"), Err(Rejection::UnknownToken));
     }
 }
 
@@ -75,10 +76,10 @@ fn a_token_expires_and_makes_room() {
     let brief = |hash| MakeToken { lifetime: Some(Millis::new(100)), ..wanted(hash, Role::Server) };
     id(make(&mut world, brief(HASH)));
     world.now += 99;
-    join(&mut world).unwrap();
+    join(&mut world, "a").unwrap();
     world.now += 1;
     assert!(found(&world, HASH).is_none());
-    assert_eq!(join(&mut world), Err(Rejection::UnknownToken));
+    assert_eq!(join(&mut world, "a"), Err(Rejection::UnknownToken));
     let hash =
         |number: usize| [u8::try_from(number >> 8).unwrap(), u8::try_from(number & 255).unwrap()];
     for number in 0..TOKENS_MAX {

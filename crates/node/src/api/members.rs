@@ -1,4 +1,4 @@
-//! `/v1/members`, `/v1/leader` and `/v1/join-tokens`
+//! `/v1/members` and `/v1/leader`
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use berth_replication::{
 use serde::Deserialize;
 
 use super::query::{Body, NoParameters, Parameters, ReadParameters, Segment};
-use super::types::{Consistency, JoinToken, Leader, Listing, Member, Reading};
+use super::types::{Consistency, Leader, Listing, Member, Reading};
 use super::{Api, DEADLINE, Problem, status};
 use crate::code::Code;
 use crate::peers;
@@ -88,18 +88,6 @@ pub(super) async fn lead(
     // It leads already; that this node knows it as well is a courtesy.
     let _ = replica.status_when(Deadline::after(LEADER_MAX), known).await;
     Ok(Json(Leader { member: api.leader() }))
-}
-
-/// Makes a token with which another host can join.
-pub(super) async fn token(
-    Of(api): Of<Api>,
-    Parameters(NoParameters {}): Parameters<NoParameters>,
-) -> Result<(StatusCode, Json<JoinToken>), Problem> {
-    let (replica, _) = api.member()?;
-    api.current(replica).await?;
-    let token = replica.join_token();
-    let token = token.map_err(|error| Problem::new(Code::NoToken, error.to_string()))?;
-    Ok((StatusCode::CREATED, Json(JoinToken { token: token.to_string() })))
 }
 
 impl Api {

@@ -43,6 +43,8 @@ impl Problem {
             Code::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::TooOften => StatusCode::TOO_MANY_REQUESTS,
+            Code::NotAllowed => StatusCode::FORBIDDEN,
+            Code::WhoAreYou => StatusCode::UNAUTHORIZED,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::of(status, code.as_str(), detail.into())
@@ -64,14 +66,16 @@ impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {
         use Rejection as R;
         let status = match &rejection {
-            R::UnknownSpace { .. } | R::UnknownPool { .. } | R::UnknownReservation { .. } => {
-                StatusCode::NOT_FOUND
-            }
+            R::UnknownSpace { .. }
+            | R::UnknownPool { .. }
+            | R::UnknownReservation { .. }
+            | R::UnknownToken => StatusCode::NOT_FOUND,
             R::Settings(_)
             | R::InvalidSubPool { .. }
             | R::OutOfRange { .. }
             | R::InvalidRange { .. }
-            | R::Misplaced { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            | R::Misplaced { .. }
+            | R::VoidToken => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::CONFLICT,
         };
         Self::of(status, rejection.code(), rejection.to_string())

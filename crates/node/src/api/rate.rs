@@ -1,4 +1,4 @@
-//! How often one client may ask: a user of the socket, or an agent.
+//! How often one client may ask: a user of the socket, a token, or an agent.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -75,6 +75,7 @@ impl Bucket {
 enum Client {
     User(u32),
     Agent(NodeName),
+    Bearer(u64),
 }
 
 impl Client {
@@ -83,6 +84,7 @@ impl Client {
         match asker {
             Asker::User(process) => Some(Self::User(process.uid)),
             Asker::Agent(name) => Some(Self::Agent(name)),
+            Asker::Bearer(bearer) => Some(Self::Bearer(bearer.token.get())),
             _ => None,
         }
     }
@@ -124,7 +126,7 @@ pub(super) async fn limited(
 fn too_often(short: Duration) -> Problem {
     let seconds = short.as_secs() + u64::from(short.subsec_nanos() > 0);
     let detail = format!(
-        "nothing was done: one user or agent may make {REQUESTS_PER_SECOND} requests a second, and \
+        "nothing was done: one user, token or agent may make {REQUESTS_PER_SECOND} requests a second, and \
          {REQUESTS_BURST} at once; ask again in {seconds} s"
     );
     Problem { retry_after: Some(seconds), ..Problem::new(Code::TooOften, detail) }

@@ -9,6 +9,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -19,7 +20,7 @@ use super::socket::Socket;
 use crate::audit::{self, Asker, Process};
 
 /// Connections at a time; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 256;
+pub(super) const CONNECTIONS_MAX: usize = 256;
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// How long a request's head may take to arrive, and a connection may stay idle.
@@ -92,7 +93,12 @@ async fn serve_connection(stream: UnixStream, router: Router, stopping: watch::R
     }
 }
 
-async fn converse(stream: UnixStream, router: Router, mut stopping: watch::Receiver<()>) {
+/// Answers requests on a connection.
+pub(super) async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    router: Router,
+    mut stopping: watch::Receiver<()>,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)

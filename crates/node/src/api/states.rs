@@ -4,7 +4,7 @@ use berth_allocator::{Command, Response, SpaceName, State, Timestamp};
 use berth_replication::{Consistency as Wanted, Deadline, Read};
 
 use super::types::{Consistency, Reading, Scope};
-use super::{Api, DEADLINE, Problem, views};
+use super::{Api, DEADLINE, Problem, access, views};
 use crate::code::Code;
 
 /// The states to look at.
@@ -68,6 +68,7 @@ impl Api {
 
     /// Has a command executed where its space is kept.
     pub(super) async fn submit(&self, scope: Scope, command: Command) -> Result<Response, Problem> {
+        access::check(&command)?;
         let sender = match scope {
             Scope::Global => self.member()?.1,
             Scope::Local => &self.0.local,

@@ -1,13 +1,16 @@
 //! Asks a node's API over its socket.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use berth_replication::{AccessToken, TokenUse, connect_as_user};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
 use hyper::http::request;
-use hyper::{Method, Request, StatusCode, header};
+use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -16,7 +19,7 @@ use super::Failure;
 use crate::api::Problem;
 use crate::code::Code;
 use crate::doctor::Ask;
-use crate::unix_http::{ExchangeError, exchange, open};
+use crate::unix_http::{ExchangeError, open, open_on, whole};
 
 /// How long a node may take to answer: longer than it waits for its cluster.
 const DEADLINE: Duration = Duration::from_secs(35);
@@ -24,14 +27,57 @@ const DEADLINE: Duration = Duration::from_secs(35);
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// A node's API.
-pub(super) struct ApiClient {
-    socket: PathBuf,
+pub(super) struct ApiClient(Way);
+
+/// How it is reached.
+enum Way {
+    /// On this host.
+    Socket(PathBuf),
+    /// From anywhere, with a token as it is shown.
+    Token(Box<AccessToken>, String),
 }
 
 impl ApiClient {
     /// The API on this socket.
     pub(super) fn new(socket: PathBuf) -> Self {
-        Self { socket }
+        Self(Way::Socket(socket))
+    }
+
+    /// The API of the cluster whose token a file holds.
+    pub(super) fn with_token(file: &Path) -> Result<Self, Failure> {
+        let unusable = |why: String| {
+            let text = format!("cannot use the token in {}: {why}", file.display());
+            Failure::new(Code::NoToken, text)
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| unusable(error.to_string()))?;
+        let token = AccessToken::parse(&text, TokenUse::Api);
+        let token = token.map_err(|error| unusable(error.to_string()))?;
+        Ok(Self(Way::Token(Box::new(token), text.trim().to_owned())))
+    }
+
+    /// Sends a request; gives the answer, whose body is still to come.
+    async fn open(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, ExchangeError> {
+        match &self.0 {
+            Way::Socket(socket) => open(socket, request).await,
+            Way::Token(token, text) => {
+                let bearer = HeaderValue::try_from(format!("Bearer {text}"));
+                let bearer = bearer.expect("a token is plain");
+                request.headers_mut().insert(header::AUTHORIZATION, bearer);
+                let stream = connect_as_user(token).await.map_err(ExchangeError::Connect)?;
+                open_on(stream, request).await
+            }
+        }
+    }
+
+    /// What it is called in texts.
+    fn name(&self) -> String {
+        match &self.0 {
+            Way::Socket(socket) => socket.display().to_string(),
+            Way::Token(token, _) => token.addresses().join(", "),
+        }
     }
 
     /// Makes or changes what is at a path; gives what it is then.
@@ -65,7 +111,7 @@ impl ApiClient {
         let late = |_| broke(format!("nothing came for {} s", DEADLINE.as_secs()));
         let request = Request::get(path).header(header::HOST, "berth").body(Full::default());
         let request = request.expect("paths are made of checked names and numbers");
-        let opened = timeout(DEADLINE, open(&self.socket, request)).await.map_err(late)?;
+        let opened = timeout(DEADLINE, self.open(request)).await.map_err(late)?;
         let answer = opened.map_err(|error| self.failed(error))?;
         if !answer.status().is_success() {
             let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
@@ -101,7 +147,7 @@ impl ApiClient {
         let asked = timeout(DEADLINE, self.ask_patiently(&request)).await;
         let (status, body) = asked.map_err(|_| late())??;
         let strange = |error: serde_json::Error| {
-            let socket = self.socket.display();
+            let socket = self.name();
             let text = format!(
                 "what {socket} answered is not Berth's, or of another version (HTTP {status}): \
                  {error}; check --api-socket and `berth --version`"
@@ -138,8 +184,8 @@ impl ApiClient {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<(StatusCode, Bytes), Failure> {
-        let exchanged = exchange(&self.socket, request, ANSWER_BYTES_MAX).await;
-        exchanged.map_err(|error| self.failed(error))
+        let answered = async { whole(self.open(request).await?, ANSWER_BYTES_MAX).await };
+        answered.await.map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: ExchangeError) -> Failure {
@@ -157,10 +203,14 @@ impl ApiClient {
 
     fn cannot_connect(&self, error: &io::Error) -> Failure {
         let advice = match error.kind() {
+            _ if matches!(self.0, Way::Token(..)) => {
+                "is a server running there, and is its port open for this host? If all have moved, \
+                 have another token made"
+            }
             io::ErrorKind::PermissionDenied => "run this as root, or join the group berth",
             _ => "start `berth server` or `berth agent`, or set --api-socket or BERTH_API_SOCKET",
         };
-        let text = format!("no node answers on {}: {error}; {advice}", self.socket.display());
+        let text = format!("no node answers on {}: {error}; {advice}", self.name());
         Failure::new(Code::CannotConnect, text)
     }
 }

@@ -1,6 +1,25 @@
 //! Times for people.
 
+use std::str::FromStr;
+
 use jiff::{SignedDuration, Timestamp};
+
+/// A duration that is given, in seconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seconds(pub(super) u64);
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let duration: SignedDuration =
+            text.parse().map_err(|error: jiff::Error| error.to_string())?;
+        match u64::try_from(duration.as_secs()) {
+            Ok(seconds) if seconds > 0 => Ok(Self(seconds)),
+            _ => Err("it has to be a second at least".to_owned()),
+        }
+    }
+}
 
 /// How long ago a time of the API was, such as `2h 5m ago`.
 pub(super) fn age(time: &str) -> String {

@@ -1,6 +1,6 @@
 //! What a host needs to join a cluster.
 
-use berth_replication::{JoinConfig, JoinToken};
+use berth_replication::{AccessToken, JoinConfig, TokenUse};
 
 use super::ConfigError;
 use super::host::{HostConfig, is_loopback};
@@ -13,8 +13,8 @@ pub(super) fn join_config(
     address: String,
     replace: bool,
 ) -> Result<JoinConfig, ConfigError> {
-    let token: JoinToken = token.parse().map_err(ConfigError::Token)?;
-    let open = host.insecure || token.is_secret();
+    let token = AccessToken::parse(token, TokenUse::Join).map_err(ConfigError::Token)?;
+    let open = host.insecure || token.authority().is_some();
     let mut addresses = std::iter::once(&address).chain(token.addresses());
     if let Some(address) = addresses.find(|address| !is_loopback(address) && !open) {
         return Err(ConfigError::Plaintext { address: address.clone() });

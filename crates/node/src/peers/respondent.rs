@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_allocator::{AddressState, Envelope, Prefix, Sharing, SpaceName, State};
-use berth_replication::{Consistency, Deadline, Ledger, NodeName, Replica, Respond, Witness};
+use berth_replication::{
+    Consistency, Deadline, Ledger, NodeName, Replica, Respond, UserStream, Witness,
+};
 use bytes::Bytes;
 
 use super::hosts::{OfHost, held_by_agents};
@@ -89,6 +91,12 @@ impl Respond for Respondent {
 
     async fn respond_to_agent(&self, agent: &NodeName, question: Bytes) -> Result<Bytes, String> {
         self.answer(Asker::Agent(agent.clone()), question).await
+    }
+
+    async fn serve_user(&self, stream: Box<dyn UserStream>, peer: &str) {
+        if let Some(api) = self.api.get() {
+            api.serve_user(stream, peer).await;
+        }
     }
 
     fn witness(&self, agent: &NodeName, commands: &[Envelope]) -> Option<Witness> {

@@ -19,7 +19,7 @@ use crate::transport::{Failure, Request, Response};
 use crate::{Deadline, NodeId, Status};
 
 /// Pause before a change is tried again.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// How long a leader waits for another one to take over.
 const HANDOVER_MAX: Duration = Duration::from_secs(5);
 
@@ -185,7 +185,7 @@ impl Core {
         let members = seen.status.members.into_iter().filter(|m| Some(m.node) != replaced);
         let record = |name: String, address: String| PeerRecord { name, address };
         let members = members.map(|m| (m.node.get(), record(m.name, m.address))).collect();
-        Ok(Grant { node, since, members })
+        Ok(Grant { node, since, members, secret: None })
     }
 
     /// Whose place a newcomer takes. One that died just now is waited out.
@@ -323,14 +323,14 @@ impl Core {
 
 /// What came of earlier attempts.
 #[derive(Default)]
-struct Attempts {
+pub(super) struct Attempts {
     /// One of them may have changed something.
     unknown: bool,
 }
 
 impl Attempts {
     /// Whether to try again: an error if not.
-    fn failed(
+    pub(super) fn failed(
         &mut self,
         failure: ChangeFailure,
         deadline: Deadline,
@@ -356,7 +356,7 @@ fn unknown(reason: String) -> ChangeFailure {
     Failure::Unknown { reason }.into()
 }
 
-fn failure(hindrance: Hindrance) -> ChangeFailure {
+pub(super) fn failure(hindrance: Hindrance) -> ChangeFailure {
     Failure::from(hindrance).into()
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::MembershipRefusal;
 use crate::raft::PeerRecord;
 use crate::transport::Failure;
-use crate::{NodeId, NodeName};
+use crate::{NodeId, NodeName, Secret};
 
 /// A newcomer's request to become a member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub(crate) struct Grant {
     pub(crate) since: u64,
     /// The members by then.
     pub(crate) members: BTreeMap<u64, PeerRecord>,
+    /// The cluster's secret. The leader leaves it to the member that was asked.
+    pub(crate) secret: Option<Secret>,
 }
 
 /// What a member is to a peer.

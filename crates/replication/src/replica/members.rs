@@ -2,7 +2,7 @@
 
 use super::{Replica, Role};
 use crate::membership::{LATELY, is_loopback, is_unspecified};
-use crate::{Deadline, JoinToken, MemberChange, MembershipError};
+use crate::{AccessToken, Deadline, MemberChange, MembershipError, TokenUse};
 
 /// No token can be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,8 +30,8 @@ impl Replica {
         self.0.core.change(change, deadline).await
     }
 
-    /// What a newcomer needs to join this cluster.
-    pub fn join_token(&self) -> Result<JoinToken, NoToken> {
+    /// A token with this key, whose hash is, or is about to be, in the cluster's state.
+    pub fn access_token(&self, purpose: TokenUse, key: [u8; 32]) -> Result<AccessToken, NoToken> {
         let members = self.status().members.into_iter();
         let addresses = members.map(|member| member.address);
         let reached = |address: &String| !address.is_empty() && !is_unspecified(address);
@@ -42,7 +42,8 @@ impl Replica {
         if self.0.secret.is_none() && !addresses.iter().all(|address| is_loopback(address)) {
             return Err(NoToken::NoSecret);
         }
-        Ok(JoinToken::new(self.cluster(), addresses, self.0.secret.as_ref()))
+        let authority = self.0.core.links().channel().authority();
+        Ok(AccessToken::new(purpose, self.cluster(), addresses, authority, key))
     }
 
     /// Hands the leadership to another node, if this one leads. True once another one does.

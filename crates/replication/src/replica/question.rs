@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use berth_allocator::{Answer, Envelope};
 use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Replica;
 use crate::transport::{Lane, Request, Response};
@@ -22,12 +23,22 @@ pub trait Respond: Send + Sync + 'static {
         self.respond(question).await
     }
 
+    /// Serves a connection of a user of the API, who has shown nothing yet. It came from `peer`.
+    async fn serve_user(&self, stream: Box<dyn UserStream>, peer: &str) {
+        let _ = (stream, peer);
+    }
+
     /// An agent has commands executed by this node: whoever wants to know what comes of them.
     fn witness(&self, agent: &NodeName, commands: &[Envelope]) -> Option<Witness> {
         let _ = (agent, commands);
         None
     }
 }
+
+/// A connection of a user of the API, within TLS.
+pub trait UserStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> UserStream for T {}
 
 /// Is told what came of commands; dropped if nobody waited for that.
 pub type Witness = Box<dyn FnOnce(Result<(LogIndex, &[Answer]), ProposeError>) + Send>;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_allocator::Envelope;
+use berth_allocator::{Command, Envelope, TokenHash};
 use bytes::Bytes;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError, TransferLeaderRequest,
@@ -20,9 +20,10 @@ use crate::raft::{
 };
 use crate::snapshot::{Incoming, SnapshotError, SnapshotStore};
 use crate::transport::{
-    AUDIT, AppendOutcome, Candidacy, Failure, Handle, Request, Response, Session, TransferOutcome,
+    AUDIT, AppendOutcome, Candidacy, Failure, Handle, PeerStream, Request, Response, Session,
+    TransferOutcome,
 };
-use crate::{Deadline, Fatal, LogIndex, NodeId, NodeName};
+use crate::{Deadline, Fatal, LogIndex, NodeId, NodeName, Secret};
 
 /// This node, as its peers see it.
 pub(super) struct Service {
@@ -32,6 +33,8 @@ pub(super) struct Service {
     pub(super) respondent: RespondentSlot,
     pub(super) attendants: Attendants,
     pub(super) heard: Heard,
+    /// What newcomers are told.
+    pub(super) secret: Option<Secret>,
 }
 
 /// A request could not be answered; the reason goes back to the peer.
@@ -78,6 +81,11 @@ impl Handle for Service {
 
     async fn handle_agent(&self, agent: &NodeName, request: Request) -> Response {
         let answered = match request {
+            Request::Propose { commands, .. } if !commands.iter().all(is_agents) => {
+                let reason = "that is not an agent's to do".to_owned();
+                tracing::warn!(target: AUDIT, agent = agent.as_str(), "an agent was refused");
+                Ok(Response::Proposed(Err(Failure::Refused { reason })))
+            }
             Request::Propose { commands, patience_ms } => {
                 let deadline = Deadline::after(Duration::from_millis(patience_ms));
                 Ok(Response::Proposed(self.execute_for(agent, commands, deadline).await))
@@ -94,11 +102,15 @@ impl Handle for Service {
         answered.unwrap_or_else(|reason| Response::Failed { reason })
     }
 
-    async fn handle_newcomer(&self, newcomer: &NodeName, request: Request) -> Response {
+    async fn handle_newcomer(
+        &self,
+        (newcomer, token): (&NodeName, &TokenHash),
+        request: Request,
+    ) -> Response {
         match request {
             Request::Admit { admission, patience_ms } if admission.name == *newcomer => {
                 let deadline = Deadline::after(Duration::from_millis(patience_ms));
-                let admitted = self.admit(&admission, deadline).await;
+                let admitted = self.admit(token, &admission, deadline).await;
                 match &admitted {
                     Ok(grant) => tracing::info!(target: AUDIT, newcomer = newcomer.as_str(),
                         node = %grant.node, log_index = grant.since, "a host was admitted"),
@@ -108,6 +120,12 @@ impl Handle for Service {
                 Response::Admitted(admitted)
             }
             _ => Response::Failed { reason: "that is not a newcomer's to ask".to_owned() },
+        }
+    }
+
+    async fn serve_user(&self, stream: PeerStream, peer: &str) {
+        if let Some(respondent) = self.respondent.get() {
+            respondent.serve_user(Box::new(stream), peer).await;
         }
     }
 
@@ -159,10 +177,15 @@ impl Service {
 
     async fn admit(
         &self,
+        token: &TokenHash,
         admission: &Admission,
         deadline: Deadline,
     ) -> Result<Grant, ChangeFailure> {
-        let admitted = self.core.admit(admission, deadline).await;
+        let admitted = match self.core.use_token(token, &admission.name, deadline).await {
+            Ok(()) => self.core.admit(admission, deadline).await,
+            Err(error) => Err(error),
+        };
+        let admitted = admitted.map(|grant| Grant { secret: self.secret.clone(), ..grant });
         admitted.map_err(|error| match error {
             MembershipError::Refused(refusal) => refusal.into(),
             MembershipError::Unavailable { reason } => Failure::Unreachable { reason }.into(),
@@ -315,4 +338,22 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refused> {
     crate::blocking::spawn(work).await.map_err(|error| error.to_string())
+}
+
+/// Whether an agent may ask for it: what engines need, and what a user of a host may do. Tokens, and that a
+/// restored state is whole, are the cluster's.
+fn is_agents(envelope: &Envelope) -> bool {
+    fn of_command(command: &Command) -> bool {
+        match command {
+            Command::Batch(commands) => commands.iter().all(of_command),
+            Command::MakeToken(_)
+            | Command::RevokeToken { .. }
+            | Command::UseToken { .. }
+            | Command::DeclareBehind
+            | Command::ClearBehind { .. }
+            | Command::Resume { .. } => false,
+            _ => true,
+        }
+    }
+    of_command(&envelope.command)
 }

@@ -93,12 +93,8 @@ pub(super) async fn start(
     let links = links(&config, &kept, &address, &fatal).map_err(StartError::Certificate)?;
     let secret = kept.secret;
     let tuning = &config.tuning;
-    let listener = match listener {
-        Some(listener) => Ok(listener),
-        None => PeerListener::bind(&config.listen, config.insecure || secret.is_some()).await,
-    };
-    let refused = |source| StartError::Listen { address: config.listen.clone(), source };
-    let server = Server::new(listener.map_err(refused)?, links.clone());
+    let listener = listen(listener, &config, config.insecure || secret.is_some()).await?;
+    let server = Server::new(listener, links.clone());
     let network = NetworkFactory {
         links: links.clone(),
         append_timeout: tuning.append_timeout,
@@ -121,6 +117,7 @@ pub(super) async fn start(
         respondent: respondent.clone(),
         attendants: attendants.clone(),
         heard: heard.clone(),
+        secret: secret.clone(),
     };
     tasks.spawn(server.run(Arc::new(service)));
     tasks.spawn(supervise(core.raft().clone(), fatal.clone()));
@@ -145,6 +142,19 @@ pub(super) async fn start(
         tasks,
     };
     Ok(Replica(Arc::new(inner)))
+}
+
+/// The port, where it is not open already.
+async fn listen(
+    open: Option<PeerListener>,
+    config: &Config,
+    anywhere: bool,
+) -> Result<PeerListener, StartError> {
+    let listener = match open {
+        Some(listener) => Ok(listener),
+        None => PeerListener::bind(&config.listen, anywhere).await,
+    };
+    listener.map_err(|source| StartError::Listen { address: config.listen.clone(), source })
 }
 
 /// The first members, and which of them this node is, where they are listed.
@@ -189,7 +199,6 @@ fn links(config: &Config, kept: &Kept, address: &str, fatal: &Fatal) -> Result<L
         cluster,
         proof: Proof::new(cluster, secret),
         agents: Proof::of_agents(secret),
-        newcomers: Proof::of_newcomers(cluster, secret),
         directory: Arc::clone(&kept.directory),
         fatal: fatal.clone(),
     };

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use berth_pki::{
-    Authority, Callers, Certified, Keyring, PkiError, Purpose, Subject, callee, server_name,
+    Authority, Bearers, Callers, Certified, Keyring, PkiError, Purpose, Subject, callee, pinned,
+    server_name,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::server::Acceptor;
@@ -34,8 +35,13 @@ pub(crate) enum Channel {
 
 /// What TLS needs.
 pub(crate) struct Tls {
-    pub(super) keyring: Arc<Keyring>,
+    /// Its own certificate; nothing where a token is all that it has.
+    pub(super) keyring: Option<Arc<Keyring>>,
+    /// What it calls for.
+    pub(super) purpose: Purpose,
     pub(super) connector: TlsConnector,
+    /// The fingerprint of the authority that certifies nodes.
+    pub(super) authority: [u8; 32],
     /// A node's: how it treats those who call.
     pub(super) callers: Option<Callers>,
 }
@@ -51,8 +57,8 @@ impl Channel {
         let Some(secret) = encrypting(secret, insecure) else {
             return Ok(Self::Plain(Plaintext::new(insecure)));
         };
-        let nodes = Arc::new(Authority::derive(secret.bytes(), Purpose::Node)?);
-        let hosts = Authority::derive(secret.bytes(), Purpose::Host)?;
+        let nodes = Arc::new(Authority::derive(secret.bytes(), Bearers::Nodes)?);
+        let hosts = Authority::derive(secret.bytes(), Bearers::Hosts)?;
         let subject = Subject::Node {
             cluster: cluster.bytes(),
             number: number.get(),
@@ -62,10 +68,16 @@ impl Channel {
         let keyring = Arc::new(Keyring::new(Arc::clone(&nodes), subject, names)?);
         let callers = Callers::new(&keyring, nodes.certificate(), hosts.certificate())?;
         let connector = callee(&keyring, nodes.certificate(), Purpose::Node)?.into();
-        Ok(Self::Tls(Arc::new(Tls { keyring, connector, callers: Some(callers) })))
+        Ok(Self::Tls(Arc::new(Tls {
+            keyring: Some(keyring),
+            purpose: Purpose::Node,
+            connector,
+            authority: nodes.fingerprint(),
+            callers: Some(callers),
+        })))
     }
 
-    /// That of a host which is no node, or none yet.
+    /// That of a host which is no node.
     pub(crate) fn of_host(
         secret: Option<&Secret>,
         insecure: bool,
@@ -74,24 +86,52 @@ impl Channel {
         let Some(secret) = encrypting(secret, insecure) else {
             return Ok(Self::Plain(Plaintext::new(insecure)));
         };
-        let nodes = Authority::derive(secret.bytes(), Purpose::Node)?;
-        let hosts = Arc::new(Authority::derive(secret.bytes(), Purpose::Host)?);
+        let nodes = Authority::derive(secret.bytes(), Bearers::Nodes)?;
+        let hosts = Arc::new(Authority::derive(secret.bytes(), Bearers::Hosts)?);
         let subject = Subject::Host { name: name.as_str().to_owned() };
         let keyring = Arc::new(Keyring::new(hosts, subject, Vec::new())?);
         let connector = callee(&keyring, nodes.certificate(), Purpose::Host)?.into();
-        Ok(Self::Tls(Arc::new(Tls { keyring, connector, callers: None })))
+        Ok(Self::Tls(Arc::new(Tls {
+            keyring: Some(keyring),
+            purpose: Purpose::Host,
+            connector,
+            authority: nodes.fingerprint(),
+            callers: None,
+        })))
+    }
+
+    /// That of a host with a token, which has no certificate and knows the nodes' authority by its
+    /// fingerprint; in plaintext where they have none.
+    pub(crate) fn of_bearer(
+        authority: Option<[u8; 32]>,
+        insecure: bool,
+        purpose: Purpose,
+    ) -> Result<Self, PkiError> {
+        let Some(authority) = authority else {
+            return Ok(Self::Plain(Plaintext::new(insecure)));
+        };
+        let connector = pinned(authority, purpose)?.into();
+        Ok(Self::Tls(Arc::new(Tls { keyring: None, purpose, connector, authority, callers: None })))
+    }
+
+    /// The fingerprint of the authority that certifies nodes; nothing in plaintext.
+    pub(crate) fn authority(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => Some(tls.authority),
+        }
     }
 
     /// When this process's certificate expires, unless it is renewed before; nothing in plaintext.
     pub(crate) fn expires(&self) -> Option<SystemTime> {
         match self {
             Self::Plain(_) => None,
-            Self::Tls(tls) => Some(tls.keyring.current().certified.expires),
+            Self::Tls(tls) => Some(tls.keyring.as_ref()?.current().certified.expires),
         }
     }
 
     /// Connects to the first address of `host:port` that answers.
-    pub(super) async fn connect(&self, address: &str) -> io::Result<PeerStream> {
+    pub(crate) async fn connect(&self, address: &str) -> io::Result<PeerStream> {
         let tls = match self {
             Self::Plain(plaintext) => return plaintext.connect(address).await,
             Self::Tls(tls) => tls,
@@ -108,7 +148,7 @@ impl Channel {
         if !matches!(certified.subject, Subject::Node { .. }) {
             return Err(refused(&format!("{} is no node's certificate", certified.subject)));
         }
-        Ok(PeerStream::Tls(Box::new(TlsStream::Client(stream)), certified))
+        Ok(PeerStream::Tls(Box::new(TlsStream::Client(stream)), tls.purpose, Some(certified)))
     }
 
     /// Lets TLS begin on a connection that was accepted.
@@ -132,15 +172,19 @@ impl Tls {
         let (purpose, config) =
             chosen.ok_or_else(|| refused("the caller does not say what it calls for"))?;
         let stream = begun.into_stream(config).await?;
-        let certified = certified(stream.get_ref().1.peer_certificates())?;
-        let fits = match certified.subject {
+        let shown = stream.get_ref().1.peer_certificates();
+        let certified = match purpose {
+            Purpose::Node | Purpose::Host => Some(certified(shown)?),
+            Purpose::Join | Purpose::Api => None,
+        };
+        let fits = certified.as_ref().is_none_or(|certified| match certified.subject {
             Subject::Node { .. } => purpose == Purpose::Node,
             Subject::Host { .. } => purpose == Purpose::Host,
-        };
-        if !fits {
+        });
+        if let Some(certified) = certified.as_ref().filter(|_| !fits) {
             return Err(refused(&format!("{} is not for this", certified.subject)));
         }
-        Ok(PeerStream::Tls(Box::new(TlsStream::Server(stream)), certified))
+        Ok(PeerStream::Tls(Box::new(TlsStream::Server(stream)), purpose, certified))
     }
 }
 

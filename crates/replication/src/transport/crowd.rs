@@ -25,7 +25,7 @@ impl Crowd {
         let who = match caller {
             Caller::Member(node, _) => format!("node {node}"),
             Caller::Agent(name) => format!("agent {name}"),
-            Caller::Newcomer(name) => format!("newcomer {name}"),
+            Caller::Newcomer(name, _) => format!("newcomer {name}"),
         };
         let mut counts = self.counts();
         let count = counts.entry(who.clone()).or_default();

@@ -123,8 +123,6 @@ pub(crate) struct Identity {
     pub(crate) proof: Proof,
     /// What agents of this cluster prove.
     pub(crate) agents: Proof,
-    /// What newcomers prove.
-    pub(crate) newcomers: Proof,
     pub(crate) directory: Arc<DataDirectory>,
     pub(crate) fatal: Fatal,
 }

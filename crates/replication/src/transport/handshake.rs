@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use berth_allocator::TokenHash;
 use berth_codec::{DecodeError, EncodeError, Record};
-use berth_pki::Subject;
+use berth_pki::{Purpose, Subject};
 use tokio::io::AsyncWriteExt;
 
 use super::agent_greeting::{AgentHello, AgentIdentity, AgentWelcome};
 use super::frame::{self, Frame, FrameError, FrameKind};
 use super::greeting::{Hello, Identity, Lane, Refusal, Welcome};
-use super::join_greeting::{JoinHello, JoinWelcome, NewcomerIdentity};
+use super::join_greeting::{JoinHello, JoinWelcome};
 use super::links::Links;
 use super::stream::PeerStream;
 use crate::directory::DirectoryError;
@@ -49,8 +50,8 @@ pub(crate) enum Caller {
     Member(NodeId, Lane),
     /// A host without a replica.
     Agent(NodeName),
-    /// A host that is to become a node.
-    Newcomer(NodeName),
+    /// A host that wants to become a node, and has shown a token.
+    Newcomer(NodeName, TokenHash),
 }
 
 impl std::fmt::Display for Caller {
@@ -58,7 +59,7 @@ impl std::fmt::Display for Caller {
         match self {
             Self::Member(node, lane) => write!(f, "node {node} for {lane:?}"),
             Self::Agent(name) => write!(f, "agent {name}"),
-            Self::Newcomer(name) => write!(f, "newcomer {name}"),
+            Self::Newcomer(name, _) => write!(f, "newcomer {name}"),
         }
     }
 }
@@ -100,12 +101,13 @@ pub(super) async fn greet_as_agent(
 /// Greets as the newcomer that connected.
 pub(super) async fn greet_as_newcomer(
     stream: &mut PeerStream,
-    identity: &NewcomerIdentity,
+    hello: &JoinHello,
 ) -> Result<(), HandshakeError> {
-    send(stream, FrameKind::JoinGreeting, &identity.hello()).await?;
-    let welcome: JoinWelcome = receive(stream, FrameKind::JoinGreeting).await?;
-    let refused_us = matches!(welcome, JoinWelcome::Refused(_));
-    identity.check(&welcome).map_err(|refusal| refused(refused_us, refusal))
+    send(stream, FrameKind::JoinGreeting, hello).await?;
+    match receive(stream, FrameKind::JoinGreeting).await? {
+        JoinWelcome::Accepted => Ok(()),
+        JoinWelcome::Refused(refusal) => Err(HandshakeError::RefusedUs(refusal)),
+    }
 }
 
 fn refused(us: bool, refusal: Refusal) -> HandshakeError {
@@ -119,6 +121,16 @@ pub(super) async fn welcome(
     busy: bool,
 ) -> Result<Caller, HandshakeError> {
     let frame = read(stream, Hello::LIMIT).await?;
+    let called_for = match frame.kind {
+        FrameKind::Greeting => Some(Purpose::Node),
+        FrameKind::AgentGreeting => Some(Purpose::Host),
+        FrameKind::JoinGreeting => Some(Purpose::Join),
+        _ => None,
+    };
+    // Each purpose asks for another proof.
+    if stream.purpose().is_some_and(|purpose| Some(purpose) != called_for) {
+        return Err(HandshakeError::Frame(FrameError::Kind(frame.kind as u8)));
+    }
     match frame.kind {
         FrameKind::Greeting => welcome_member(stream, &frame.body, links.identity(), busy).await,
         FrameKind::AgentGreeting => welcome_agent(stream, &frame.body, links, busy).await,
@@ -175,14 +187,16 @@ async fn welcome_newcomer(
     busy: bool,
 ) -> Result<Caller, HandshakeError> {
     let hello: JoinHello = berth_codec::decode(body).map_err(HandshakeError::Decode)?;
-    vouches(stream, || Subject::Host { name: hello.name.as_str().to_owned() })?;
     let welcome = match links.identity().judge_newcomer(&hello) {
-        JoinWelcome::Accepted { .. } if busy => JoinWelcome::Refused(Refusal::Busy),
+        JoinWelcome::Accepted if busy => JoinWelcome::Refused(Refusal::Busy),
         judged => judged,
     };
     send(stream, FrameKind::JoinGreeting, &welcome).await?;
     match welcome {
-        JoinWelcome::Accepted { .. } => Ok(Caller::Newcomer(hello.name)),
+        JoinWelcome::Accepted => {
+            let token = hello.token();
+            Ok(Caller::Newcomer(hello.name, token))
+        }
         JoinWelcome::Refused(refusal) => Err(HandshakeError::RefusedThem(refusal)),
     }
 }

@@ -11,7 +11,7 @@ use super::channel::Channel;
 use super::frame::{self, BODY_BYTES_MAX, Frame, FrameKind};
 use super::greeting::Refusal;
 use super::handshake::{self, HandshakeError};
-use super::join_greeting::NewcomerIdentity;
+use super::join_greeting::JoinHello;
 use super::link::chain;
 use super::message::{Request, Response};
 use super::stream::PeerStream;
@@ -41,7 +41,7 @@ pub(crate) enum JoinFailure {
 /// Asks the member at an address to have this newcomer admitted.
 pub(crate) async fn ask_to_join(
     address: &str,
-    identity: &NewcomerIdentity,
+    hello: &JoinHello,
     admission: &Admission,
     channel: &Channel,
     deadline: Deadline,
@@ -56,7 +56,7 @@ pub(crate) async fn ask_to_join(
         Ok(Err(error)) => return Err(unreachable(error.to_string())),
         Err(_) => return Err(unreachable("does not answer".to_owned())),
     };
-    match timeout(CONNECT_MAX, handshake::greet_as_newcomer(&mut stream, identity)).await {
+    match timeout(CONNECT_MAX, handshake::greet_as_newcomer(&mut stream, hello)).await {
         Ok(Ok(())) => {}
         Ok(Err(HandshakeError::RefusedUs(Refusal::Busy))) => {
             return Err(unreachable(Refusal::Busy.to_string()));

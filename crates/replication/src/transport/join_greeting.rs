@@ -2,20 +2,28 @@
 //!
 //! Like members' greetings, these records never change.
 
+use berth_allocator::TokenHash;
 use berth_codec::{Kind, Record};
 use serde::{Deserialize, Serialize};
 
 use super::greeting::{Identity, PROTOCOL, Refusal};
-use crate::secret::Proof;
-use crate::{ClusterId, JoinToken, NodeName};
+use crate::{AccessToken, ClusterId, NodeName, token};
 
 /// The first message of a newcomer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct JoinHello {
     pub(crate) protocol: u16,
     pub(crate) cluster: ClusterId,
     pub(crate) name: NodeName,
-    pub(crate) proof: [u8; 32],
+    /// The token's.
+    pub(crate) key: [u8; 32],
+}
+
+/// Without the key.
+impl core::fmt::Debug for JoinHello {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("JoinHello").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl Record for JoinHello {
@@ -27,11 +35,8 @@ impl Record for JoinHello {
 /// The answer to a [`JoinHello`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum JoinWelcome {
-    /// Go ahead.
-    Accepted {
-        /// The member's proof that it knows what the token says.
-        proof: [u8; 32],
-    },
+    /// Go ahead. Whether the token is valid is told with the answer to the request.
+    Accepted,
     /// No, and why.
     Refused(Refusal),
 }
@@ -52,42 +57,18 @@ impl Identity {
         if hello.cluster != ours {
             return refuse(Refusal::Cluster { theirs: hello.cluster, ours });
         }
-        if !self.newcomers.accepts(&hello.proof) {
-            return refuse(Refusal::Secret);
-        }
-        JoinWelcome::Accepted { proof: self.newcomers.bytes() }
+        JoinWelcome::Accepted
     }
 }
 
-/// Who a newcomer is, for greetings.
-pub(crate) struct NewcomerIdentity {
-    name: NodeName,
-    cluster: ClusterId,
-    proof: Proof,
-}
-
-impl NewcomerIdentity {
-    pub(crate) fn new(name: NodeName, token: &JoinToken) -> Self {
-        let cluster = token.cluster();
-        let proof = Proof::of_newcomers(cluster, token.secret().as_ref());
-        Self { name, cluster, proof }
+impl JoinHello {
+    /// Of a host with a token.
+    pub(crate) fn new(name: NodeName, token: &AccessToken) -> Self {
+        Self { protocol: PROTOCOL, cluster: token.cluster(), name, key: token.key() }
     }
 
-    pub(crate) fn hello(&self) -> JoinHello {
-        JoinHello {
-            protocol: PROTOCOL,
-            cluster: self.cluster,
-            name: self.name.clone(),
-            proof: self.proof.bytes(),
-        }
-    }
-
-    /// Checks who answered.
-    pub(crate) fn check(&self, welcome: &JoinWelcome) -> Result<(), Refusal> {
-        match welcome {
-            JoinWelcome::Refused(refusal) => Err(*refusal),
-            JoinWelcome::Accepted { proof } if self.proof.accepts(proof) => Ok(()),
-            JoinWelcome::Accepted { .. } => Err(Refusal::Secret),
-        }
+    /// By what the cluster knows the token.
+    pub(crate) fn token(&self) -> TokenHash {
+        token::hash(&self.key)
     }
 }

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use berth_allocator::TokenHash;
+use berth_pki::Purpose;
 use tokio::io::{AsyncWriteExt, BufReader, BufWriter, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -59,9 +61,12 @@ pub(crate) trait Handle: Send + Sync + 'static {
     /// Answers a newcomer's request: to be admitted, and nothing else.
     fn handle_newcomer(
         &self,
-        newcomer: &NodeName,
+        newcomer: (&NodeName, &TokenHash),
         request: Request,
     ) -> impl Future<Output = Response> + Send;
+
+    /// Serves a user of the API.
+    fn serve_user(&self, stream: PeerStream, peer: &str) -> impl Future<Output = ()> + Send;
 
     /// Answers a request in the order of its connection.
     fn handle_in_order(
@@ -120,8 +125,11 @@ async fn serve<H: Handle>(
     let greeting = async {
         let accepted = links.channel().accept(stream).await;
         let mut stream = accepted.map_err(HandshakeError::Tls)?;
+        if stream.purpose() == Some(Purpose::Api) {
+            return Ok((stream, None));
+        }
         let caller = handshake::welcome(&mut stream, &links, permit.is_none()).await?;
-        Ok::<_, HandshakeError>((stream, caller))
+        Ok::<_, HandshakeError>((stream, Some(caller)))
     };
     match timeout(links.connect_timeout(), greeting).await {
         Err(_) => {
@@ -130,7 +138,10 @@ async fn serve<H: Handle>(
         Ok(Err(error)) => {
             tracing::warn!(target: AUDIT, peer, error = chain(&error), "a peer was turned away");
         }
-        Ok(Ok((stream, caller))) => {
+        // As on a socket, what it may do is asked with each request.
+        Ok(Ok((stream, None))) if permit.is_some() => handler.serve_user(stream, &peer).await,
+        Ok(Ok((_, None))) => {}
+        Ok(Ok((stream, Some(caller)))) => {
             let Some(_place) = crowd.enter(&caller) else {
                 tracing::warn!(target: AUDIT, peer, %caller, "a peer has too many connections");
                 return;
@@ -184,7 +195,9 @@ async fn converse<H: Handle>(stream: PeerStream, caller: &Caller, handler: Arc<H
             let response = match caller {
                 Caller::Member(..) => handler.handle(request).await,
                 Caller::Agent(name) => handler.handle_agent(&name, request).await,
-                Caller::Newcomer(name) => handler.handle_newcomer(&name, request).await,
+                Caller::Newcomer(name, token) => {
+                    handler.handle_newcomer((&name, &token), request).await
+                }
             };
             // Fails when the connection is gone: nobody waits any more.
             let _ = responses.send((id, response)).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use berth_pki::{Authority, Keyring, Purpose, Subject, callee};
+use berth_pki::{Authority, Bearers, Keyring, Purpose, Subject, callee};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
@@ -45,7 +45,6 @@ fn node(cluster: ClusterId, number: u64, certified: u64) -> Node {
         cluster,
         proof: Proof::new(cluster, Some(&secret())),
         agents: Proof::of_agents(Some(&secret())),
-        newcomers: Proof::of_newcomers(cluster, Some(&secret())),
         directory,
         fatal: Fatal::new(),
     };
@@ -126,16 +125,22 @@ async fn an_agents_greeting_needs_its_own_certificate() {
 
 /// A host with a certificate that expires in two seconds.
 fn brief_host(name: &NodeName) -> Channel {
-    let authority = |purpose| Authority::derive(secret().bytes(), purpose).unwrap();
+    let authority = |bearers| Authority::derive(secret().bytes(), bearers).unwrap();
     let subject = Subject::Host { name: name.as_str().to_owned() };
     let now = SystemTime::now();
-    let brief = authority(Purpose::Host)
+    let brief = authority(Bearers::Hosts)
         .issue_for(&subject, &[], now, now + Duration::from_secs(2))
         .unwrap();
     let keyring = Arc::new(Keyring::holding(brief));
-    let nodes = authority(Purpose::Node);
+    let nodes = authority(Bearers::Nodes);
     let connector = callee(&keyring, nodes.certificate(), Purpose::Host).unwrap().into();
-    Channel::Tls(Arc::new(Tls { keyring, connector, callers: None }))
+    Channel::Tls(Arc::new(Tls {
+        keyring: Some(keyring),
+        purpose: Purpose::Host,
+        connector,
+        authority: nodes.fingerprint(),
+        callers: None,
+    }))
 }
 
 #[tokio::test(flavor = "multi_thread")]

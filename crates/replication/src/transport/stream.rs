@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use berth_pki::Certified;
+use berth_pki::{Certified, Purpose};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsStream;
@@ -15,8 +15,8 @@ use tokio_rustls::TlsStream;
 pub(crate) enum PeerStream {
     /// Plaintext.
     Plain(TcpStream),
-    /// Within TLS, with a certificate that the other side has shown.
-    Tls(Box<TlsStream<TcpStream>>, Certified),
+    /// Within TLS, for a purpose, and with a certificate if the other side has to show one for that.
+    Tls(Box<TlsStream<TcpStream>>, Purpose, Option<Certified>),
     /// Of a simulated network.
     #[cfg(feature = "sim")]
     Simulated(Box<dyn crate::sim::Stream>),
@@ -123,7 +123,15 @@ impl PeerStream {
     /// What the other side's certificate says; nothing without TLS.
     pub(crate) fn certified(&self) -> Option<&Certified> {
         match self {
-            Self::Tls(_, certified) => Some(certified),
+            Self::Tls(.., certified) => certified.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// What it is for; in plaintext only what is said on it tells.
+    pub(crate) fn purpose(&self) -> Option<Purpose> {
+        match self {
+            Self::Tls(_, purpose, _) => Some(*purpose),
             _ => None,
         }
     }
@@ -137,7 +145,7 @@ impl AsyncRead for PeerStream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Tls(stream, _) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream, ..) => Pin::new(stream).poll_read(context, buffer),
             #[cfg(feature = "sim")]
             Self::Simulated(stream) => Pin::new(stream).poll_read(context, buffer),
         }
@@ -152,7 +160,7 @@ impl AsyncWrite for PeerStream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Tls(stream, _) => Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream, ..) => Pin::new(stream).poll_write(context, bytes),
             #[cfg(feature = "sim")]
             Self::Simulated(stream) => Pin::new(stream).poll_write(context, bytes),
         }
@@ -161,7 +169,7 @@ impl AsyncWrite for PeerStream {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Self::Tls(stream, _) => Pin::new(stream).poll_flush(context),
+            Self::Tls(stream, ..) => Pin::new(stream).poll_flush(context),
             #[cfg(feature = "sim")]
             Self::Simulated(stream) => Pin::new(stream).poll_flush(context),
         }
@@ -170,7 +178,7 @@ impl AsyncWrite for PeerStream {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Tls(stream, _) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream, ..) => Pin::new(stream).poll_shutdown(context),
             #[cfg(feature = "sim")]
             Self::Simulated(stream) => Pin::new(stream).poll_shutdown(context),
         }

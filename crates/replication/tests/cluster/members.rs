@@ -5,9 +5,11 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use berth_allocator::Command;
 use berth_replication::{
-    Config, Consistency, Deadline, JoinError, JoinToken, MemberChange, MembershipError,
-    MembershipRefusal, ProposeError, Role, Secret, Status, Tuning, recover, survivor,
+    AccessToken, Config, Consistency, Deadline, JoinConfig, JoinError, MemberChange,
+    MembershipError, MembershipRefusal, ProposeError, Role, Secret, Status, TokenUse, Tuning,
+    recover, survivor,
 };
 
 use crate::world::{Client, Node, PATIENCE, World, done, run_join, soon, tuning};
@@ -165,8 +167,8 @@ fn who_lives_is_not_replaced_and_whose_token_is_wrong_is_turned_away() {
     config.address = address;
 
     // A token of another cluster's members, and this cluster's addresses with another secret.
-    let line = other.any().replica.join_token().unwrap().to_string();
-    let foreign: JoinToken = line.parse().unwrap();
+    let line = other.any().token(None).to_string();
+    let foreign = AccessToken::parse(&line, TokenUse::Join).unwrap();
     assert_ne!(foreign.cluster(), config.token.cluster());
     config.token = foreign;
     let joined = run_join(config.clone()).unwrap();
@@ -198,6 +200,37 @@ fn a_secret_that_has_changed_turns_tokens_away() {
     world.kill(0);
     let said = run_join(config).unwrap_err();
     assert!(matches!(said, JoinError::Unreachable { .. }), "{said}");
+}
+
+#[test]
+fn a_token_that_is_used_up_or_revoked_admits_nobody_else() {
+    let mut world = World::new(&tuning());
+    let (one, other) = (world.newcomer("dan"), world.newcomer("eve"));
+    let single = world.any().token(Some(1));
+    let with = |world: &World, node, token: &AccessToken| {
+        run_join(JoinConfig { token: token.clone(), ..world.join_config(node) })
+    };
+    let first = with(&world, one, &single).unwrap();
+    let void = with(&world, other, &single).unwrap_err().to_string();
+    assert!(void.contains("used up"), "{void}");
+    assert!(!world.configs[other].data_dir.exists(), "nothing was made");
+    // The one that used it may not have heard the answer.
+    fs::remove_dir_all(&world.configs[one].data_dir).unwrap();
+    let second = with(&world, one, &single).unwrap();
+    assert!(second.node > first.node);
+    world.start(one);
+    world.voting(one);
+
+    let token = world.any().token(None);
+    let client = Client::register("revoker", world.any());
+    let state = |state: &berth_allocator::State| state.tokens().last().unwrap().id;
+    let node = world.any();
+    let read = node.replica.read(Consistency::Linearizable, soon(), state);
+    let token_id = node.runtime.block_on(read).unwrap().value;
+    let revoke = client.command(Command::RevokeToken { token: token_id });
+    assert!(done(&node.propose(revoke, soon()).unwrap().answer));
+    let void = with(&world, other, &token).unwrap_err().to_string();
+    assert!(void.contains("revoked"), "{void}");
 }
 
 #[test]
@@ -403,7 +436,7 @@ fn a_survivor_becomes_a_cluster_that_the_others_cannot_disturb() {
     world.configs[0].members.clear();
     berth_replication::set_aside(&world.configs[0].data_dir).unwrap();
     let mut config = world.join_config(0);
-    config.token = world.nodes[&1].replica.join_token().unwrap();
+    config.token = world.nodes[&1].token(None);
     run_join(config).unwrap();
     world.start(0);
     world.stop(2);

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use berth_allocator::{
-    Answer, ClientName, Command, Envelope, Incarnation, Millis, Register, Response, Sequence,
-    SpaceName, SpaceSettings, Text,
+    Answer, ClientName, Command, Envelope, Incarnation, MakeToken, Millis, Register, Response,
+    Role, Sequence, SpaceName, SpaceSettings, Text,
 };
 use berth_replication::{
-    Config, Consistency, Deadline, DirectoryError, Fingerprint, JoinConfig, JoinError, Joined,
-    Member, MemberChange, MembershipError, NodeId, NodeName, ProposeError, Proposed, ReadError,
-    Replica, Secret, StartError, Status, SystemClock, Tuning, join,
+    AccessToken, Config, Consistency, Deadline, DirectoryError, Fingerprint, JoinConfig, JoinError,
+    Joined, Member, MemberChange, MembershipError, NodeId, NodeName, ProposeError, Proposed,
+    ReadError, Replica, Secret, StartError, Status, SystemClock, TokenUse, Tuning, join,
+    token_hash,
 };
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -44,6 +45,25 @@ impl Node {
         deadline: Deadline,
     ) -> Result<Proposed, ProposeError> {
         self.runtime.block_on(self.replica.propose(envelope, deadline))
+    }
+
+    /// Has a token made with which so many hosts may join.
+    pub(crate) fn token(&self, uses: Option<u32>) -> AccessToken {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mut key = [7; 32];
+        key[..8].copy_from_slice(&number.to_le_bytes());
+        let client = Client::register(&format!("operator-{number}"), self);
+        let made = client.command(Command::MakeToken(MakeToken {
+            hash: token_hash(&key),
+            role: Role::Server,
+            note: Text::new("test").unwrap(),
+            lifetime: None,
+            uses,
+        }));
+        let made = self.propose(made, soon()).unwrap().answer.outcome;
+        assert!(matches!(made, Ok(Response::Token(_))), "{made:?}");
+        self.replica.access_token(TokenUse::Join, key).unwrap()
     }
 
     /// The names of all spaces.
@@ -144,7 +164,7 @@ impl World {
         let config = &self.configs[node];
         self.leader();
         JoinConfig {
-            token: self.any().replica.join_token().unwrap(),
+            token: self.any().token(None),
             name: config.name.clone(),
             data_dir: config.data_dir.clone(),
             address: config.listen.clone(),
@@ -278,13 +298,18 @@ impl Client {
     pub(crate) fn create(&self, space: &str) -> Envelope {
         let mut settings = SpaceSettings::exclusive(None);
         settings.ranges.clear();
+        self.command(Command::CreateSpace { name: SpaceName::new(space).unwrap(), settings })
+    }
+
+    /// A new command.
+    pub(crate) fn command(&self, command: Command) -> Envelope {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
         Envelope {
             client: self.name.clone(),
             incarnation: self.incarnation,
             sequence: Sequence::new(sequence),
             heard: Sequence::new(0),
-            command: Command::CreateSpace { name: SpaceName::new(space).unwrap(), settings },
+            command,
         }
     }
 }

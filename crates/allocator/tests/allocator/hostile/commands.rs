@@ -125,7 +125,10 @@ fn tokens() -> impl Strategy<Value = Command> {
             Command::MakeToken(MakeToken { hash: [hash; 32], role, note, lifetime, uses })
         }),
         number().prop_map(|token| Command::RevokeToken { token: TokenId::new(token) }),
-        (0_u8..4).prop_map(|hash| Command::UseToken { hash: [hash; 32] }),
+        (0_u8..4, 0_u8..2).prop_map(|(hash, by)| {
+            let by = Text::new(format!("n{by}")).unwrap();
+            Command::UseToken { hash: [hash; 32], by }
+        }),
     ]
 }
 
