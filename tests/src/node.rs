@@ -150,7 +150,9 @@ impl Node {
         if !self.further.iter().any(|argument| argument == "--name") {
             command.args(["--name", &self.name]);
         }
-        if !self.further.iter().any(|argument| argument == "--bootstrap-secret-file") {
+        // Whoever joins is told the secret.
+        let told = matches!(self.role, Role::Newcomer { .. });
+        if !told && !self.further.iter().any(|argument| argument == "--bootstrap-secret-file") {
             command.arg("--bootstrap-secret-file").arg(self.dir.join("secret"));
         }
         command

@@ -171,6 +171,7 @@ impl Api {
             .route("/v1/members/{member}", delete(members::remove))
             .route("/v1/members/{member}/promote", post(members::promote))
             .route("/v1/leader", put(members::lead))
+            .route("/v1/authority", get(tokens::authority))
             .route("/v1/tokens", get(tokens::list).post(tokens::create))
             .route("/v1/tokens/{id}", delete(tokens::revoke))
             .route("/v1/join-tokens", post(tokens::create_for_hosts))

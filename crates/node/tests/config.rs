@@ -76,8 +76,8 @@ fn mistakes_are_told() {
         (cluster("N1=127.0.0.1:1,N2=10.0.0.1:1"), "10.0.0.1:1 is not on loopback"),
         (advertise("db1"), "set --advertise to HOST:PORT"),
         (advertise("10.0.0.1:7100"), "10.0.0.1:7100 is not on loopback"),
-        (join("berth-join-AAAA"), "join token cannot be used"),
-        (join("a secret"), "this is no join token"),
+        (join("berth-join-AAAA"), "token cannot be used"),
+        (join("a secret"), "this is no token"),
         (
             (host(), MemberSettings { join: Some("t".into()), ..cluster("N1=127.0.0.1:1").1 }),
             "exclude each other",

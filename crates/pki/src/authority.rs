@@ -65,6 +65,7 @@ impl Bearers {
 pub struct Authority {
     bearers: Bearers,
     certificate: CertificateDer<'static>,
+    pem: String,
     fingerprint: [u8; 32],
     issuer: Issuer<'static, KeyPair>,
 }
@@ -90,14 +91,20 @@ impl Authority {
         params.not_after = date_time_ymd(2120, 1, 1);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate = params.self_signed(&key).map_err(PkiError::Issue)?.into();
+        let certificate = params.self_signed(&key).map_err(PkiError::Issue)?;
+        let (pem, certificate) = (certificate.pem(), certificate.into());
         let issuer = Issuer::new(params, key);
-        Ok(Self { bearers, certificate, fingerprint, issuer })
+        Ok(Self { bearers, certificate, pem, fingerprint, issuer })
     }
 
     /// Its certificate, by which others believe those that it issued.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
+    }
+
+    /// The same, as other programs read it (RFC 7468).
+    pub fn pem(&self) -> &str {
+        &self.pem
     }
 
     /// SHA-256 of its public key (of the `SubjectPublicKeyInfo`).

@@ -163,6 +163,11 @@ impl Replica {
         &self.0.attendants
     }
 
+    /// The certificate of the authority that certifies nodes, in PEM; nothing without TLS.
+    pub fn authority(&self) -> Option<String> {
+        self.0.core.links().channel().pem().map(str::to_owned)
+    }
+
     /// When this node's certificate expires, unless it is renewed before; nothing without TLS.
     pub fn certificate_expires(&self) -> Option<SystemTime> {
         self.0.core.links().channel().expires()

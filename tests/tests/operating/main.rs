@@ -1,4 +1,6 @@
 //! What operators do, by the commands of `docs/operating`, word for word.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod members;

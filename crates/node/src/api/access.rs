@@ -34,7 +34,7 @@ impl Need {
             && rest.split_once('/').is_some_and(|(_, rest)| rest.starts_with("reservations"));
         match first {
             "backup" | "tokens" | "join-tokens" => Self::Cluster,
-            "" if rest == "livez" || rest == "readyz" => Self::Nothing,
+            "" if method.is_safe() && matches!(rest, "livez" | "readyz") => Self::Nothing,
             _ if method.is_safe() => Self::Read,
             "members" | "leader" | "resume" => Self::Cluster,
             // It changes nothing.

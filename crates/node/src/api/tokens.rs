@@ -7,7 +7,7 @@ use berth_allocator::{self as allocator, Command, MakeToken, Millis, Response, R
 use berth_replication::{TokenUse, fill_random, token_hash};
 
 use super::query::{Body, NoParameters, Parameters, ReadParameters, Segment, note};
-use super::types::{Listing, MadeToken, NewToken, Scope, Token};
+use super::types::{Authority, Listing, MadeToken, NewToken, Scope, Token};
 use super::views::time;
 use super::{Api, Problem};
 use crate::code::Code;
@@ -26,6 +26,18 @@ pub(super) async fn list(
         .look(|states| Ok(states.iter().flat_map(|(_, state)| state.tokens().map(view)).collect()));
     let (items, read) = look.await?;
     Ok(Json(Listing { items, truncated: false, read }))
+}
+
+/// By what other programs believe that they speak to a node.
+pub(super) async fn authority(
+    Of(api): Of<Api>,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+) -> Result<Json<Authority>, Problem> {
+    let (replica, _) = api.member()?;
+    let plaintext =
+        || Problem::new(Code::NoToken, "nodes speak plaintext here: nothing certifies them");
+    let certificate = replica.authority().ok_or_else(plaintext)?;
+    Ok(Json(Authority { certificate }))
 }
 
 /// Makes a token with which the API is used.

@@ -187,6 +187,13 @@ pub struct Token {
     pub used_by: Option<String>,
 }
 
+/// Who certifies the cluster's nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authority {
+    /// Its certificate, in PEM.
+    pub certificate: String,
+}
+
 /// A token to be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -1,6 +1,7 @@
 //! `berth cluster`: what is done to the cluster as a whole.
 
 mod backup;
+mod ca;
 mod change;
 mod join;
 mod join_token;
@@ -27,6 +28,8 @@ pub(super) enum Command {
     Remove(change::Remove),
     /// Have another member lead
     TransferLeader(change::TransferLeader),
+    /// Print the certificate by which other programs know the cluster's nodes
+    Ca(ca::Arguments),
     /// Write the cluster's state to a file, while it serves
     Backup(backup::Arguments),
     /// Make the data directory of a first member of a new cluster out of a backup
@@ -47,6 +50,7 @@ pub(super) fn run(command: Command, common: Common) -> Result<(), Failure> {
         Command::Promote(arguments) => ask(common, |api| change::promote(arguments, api)),
         Command::Remove(arguments) => ask(common, |api| change::remove(arguments, api)),
         Command::TransferLeader(arguments) => ask(common, |api| change::transfer(arguments, api)),
+        Command::Ca(arguments) => ask(common, |api| ca::run(arguments, api)),
         Command::Backup(arguments) => ask(common, |api| backup::run(arguments, api)),
         Command::Restore(arguments) => restore::run(arguments, &common),
         Command::Resume(arguments) => ask(common, |api| resume::run(arguments, api)),

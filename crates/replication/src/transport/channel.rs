@@ -44,6 +44,8 @@ pub(crate) struct Tls {
     pub(super) authority: [u8; 32],
     /// A node's: how it treats those who call.
     pub(super) callers: Option<Callers>,
+    /// A node's: by what other programs believe nodes.
+    pub(super) pem: Option<String>,
 }
 
 impl Channel {
@@ -74,6 +76,7 @@ impl Channel {
             connector,
             authority: nodes.fingerprint(),
             callers: Some(callers),
+            pem: Some(nodes.pem().to_owned()),
         })))
     }
 
@@ -97,6 +100,7 @@ impl Channel {
             connector,
             authority: nodes.fingerprint(),
             callers: None,
+            pem: None,
         })))
     }
 
@@ -111,7 +115,8 @@ impl Channel {
             return Ok(Self::Plain(Plaintext::new(insecure)));
         };
         let connector = pinned(authority, purpose)?.into();
-        Ok(Self::Tls(Arc::new(Tls { keyring: None, purpose, connector, authority, callers: None })))
+        let (keyring, callers, pem) = (None, None, None);
+        Ok(Self::Tls(Arc::new(Tls { keyring, purpose, connector, authority, callers, pem })))
     }
 
     /// The fingerprint of the authority that certifies nodes; nothing in plaintext.
@@ -119,6 +124,14 @@ impl Channel {
         match self {
             Self::Plain(_) => None,
             Self::Tls(tls) => Some(tls.authority),
+        }
+    }
+
+    /// A node's: the certificate of the authority that certifies nodes, as other programs read it.
+    pub(crate) fn pem(&self) -> Option<&str> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => tls.pem.as_deref(),
         }
     }
 

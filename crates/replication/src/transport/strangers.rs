@@ -140,6 +140,7 @@ fn brief_host(name: &NodeName) -> Channel {
         connector,
         authority: nodes.fingerprint(),
         callers: None,
+        pem: None,
     }))
 }
 
