@@ -23,7 +23,7 @@ pub use engine::Engine;
 pub use history::{History, Hold};
 pub use load::Load;
 pub use node::{Node, binary};
-pub use not_run::is_root;
+pub use not_run::{has_program, is_root};
 pub use ports::free_ports;
 pub use raw::{RawConnection, request};
 

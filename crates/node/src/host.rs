@@ -23,6 +23,7 @@ use crate::config::HostConfig;
 use crate::docker::{self, Driver, DriverConfig, Observations};
 use crate::doctor::Reconciler;
 use crate::file::FileError;
+use crate::manager;
 use crate::peers::Respondent;
 use crate::process::{Stop, stopped};
 use crate::sender::{Sender, Target};
@@ -188,7 +189,8 @@ impl Host {
         Ok(Self { driver, respondent, api, observations, config: config.clone() })
     }
 
-    /// Serves on the sockets; what it gives ends once all of them are closed.
+    /// Serves on the sockets, and tells the service manager so; what it gives ends once all of them are
+    /// closed.
     pub(crate) fn serve(self, sockets: Sockets, stop: &Stop) -> JoinSet<()> {
         let config = self.config;
         let driver = Arc::clone(&self.driver) as Arc<dyn ipamapi::Ipam>;
@@ -197,6 +199,9 @@ impl Host {
         let mut servers = JoinSet::new();
         servers.spawn(plugin.serve(stopped(stop.clone())));
         servers.spawn(api.serve(stopped(stop.clone())));
+        manager::ready();
+        let about = self.api.clone();
+        servers.spawn(until_stopped(stop, manager::keep_told(move || about.in_brief())));
         if let Some(docker_socket) = config.docker_socket {
             let reconciler = Reconciler {
                 docker_socket,

@@ -18,6 +18,7 @@ mod golden;
 mod host;
 pub mod logs;
 mod looks;
+mod manager;
 pub mod peers;
 mod process;
 pub mod sender;

@@ -130,6 +130,24 @@ impl Api {
         }
     }
 
+    /// What the host is about, in a line, as far as it knows by itself.
+    pub(crate) fn in_brief(&self) -> String {
+        let replica = match &self.0.cluster {
+            Cluster::Member { replica, .. } => replica,
+            Cluster::Servers(servers) => {
+                let server = servers.status().server;
+                return server.map_or("agent, no server answers".to_owned(), |server| {
+                    format!("agent of {server}")
+                });
+            }
+        };
+        let status = replica.status();
+        let members = status.members.len();
+        let leader =
+            self.leader().map_or("no leader known".to_owned(), |name| format!("{name} leads"));
+        format!("{} of {members} members, {leader}", role(status.role))
+    }
+
     fn ledger(&self, revision: u64) -> LedgerLog {
         let status = self.0.ledger.status();
         LedgerLog { last: status.last.get(), snapshot: status.snapshot.get(), revision }

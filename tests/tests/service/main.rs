@@ -1,0 +1,8 @@
+//! A host's process as its service manager sees it: what it tells, and what it is told.
+
+#[cfg(test)]
+mod manager;
+#[cfg(test)]
+mod notify;
+#[cfg(test)]
+mod units;
