@@ -51,6 +51,7 @@ pub use socket::{Socket, SocketError};
 use crate::code::Code;
 use crate::docker::Driver;
 use crate::peers::{ApiAnswer, Respondent};
+use crate::room::Room;
 use crate::sender::Sender;
 
 /// How long a read or a command waits for the cluster.
@@ -77,6 +78,7 @@ struct Inner {
     cluster: Cluster,
     driver: Arc<Driver>,
     respondent: Arc<Respondent>,
+    room: Room,
     /// Places for requests that hold a copy of the state for long.
     copies: Arc<Semaphore>,
 }
@@ -84,13 +86,13 @@ struct Inner {
 impl Api {
     /// The API of a host. Its commands about the host's own space go through `local`, a sender of its
     /// own.
-    pub fn new(
+    pub(crate) fn new(
         name: NodeName,
         (local_space, global_space): (SpaceName, SpaceName),
         local: Arc<Sender>,
         ledger: Arc<Ledger>,
         cluster: Cluster,
-        (driver, respondent): (Arc<Driver>, Arc<Respondent>),
+        (driver, respondent, room): (Arc<Driver>, Arc<Respondent>, Room),
     ) -> Self {
         let copies = Arc::new(Semaphore::new(COPIES_MAX));
         let inner = Inner {
@@ -102,6 +104,7 @@ impl Api {
             cluster,
             driver,
             respondent,
+            room,
             copies,
         };
         Self(Arc::new(inner))

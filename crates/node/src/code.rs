@@ -38,11 +38,13 @@ pub enum Code {
     NotHeld,
     /// The backup is none, or cannot be restored there.
     Backup,
+    /// The disk has less room than its reserve: nothing new is given.
+    NoRoom,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Unavailable,
         Self::OutcomeUnknown,
         Self::BadRequest,
@@ -59,6 +61,7 @@ impl Code {
         Self::Unhealthy,
         Self::NotHeld,
         Self::Backup,
+        Self::NoRoom,
     ];
 
     /// The code, `BERTH-0101` and so on.
@@ -80,6 +83,7 @@ impl Code {
             Self::Unhealthy => "BERTH-0114",
             Self::NotHeld => "BERTH-0115",
             Self::Backup => "BERTH-0120",
+            Self::NoRoom => "BERTH-0140",
         }
     }
 }

@@ -6,12 +6,14 @@
 mod agent;
 mod error;
 mod host;
+mod reserve;
 mod server;
 mod settings;
 
 pub use agent::AgentConfig;
 pub use error::ConfigError;
 pub use host::HostConfig;
+pub use reserve::DiskReserve;
 pub use server::{FirstMember, ServerConfig};
 pub use settings::{AgentSettings, HostSettings, LogFormat, LogLevel, MemberSettings, Settings};
 

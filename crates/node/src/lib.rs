@@ -21,6 +21,7 @@ mod looks;
 mod manager;
 pub mod peers;
 mod process;
+mod room;
 pub mod sender;
 pub mod server;
 pub mod spaces;

@@ -164,6 +164,7 @@ fn a_file_has_the_flags_names() {
         insecure = true
         docker-socket = "/e"
         reconcile-seconds = 5
+        disk-reserve = "2GiB"
         log-level = "debug"
         log-format = "json"
         server = "127.0.0.1:2"
@@ -185,6 +186,7 @@ fn a_file_has_the_flags_names() {
                 reconcile_seconds: Some(5),
                 log_level: Some(_),
                 log_format: Some(_),
+                disk_reserve: Some(_),
             },
         member:
             MemberSettings {

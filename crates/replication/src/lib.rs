@@ -28,6 +28,7 @@ pub mod failpoint;
 mod fatal;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod gate;
 #[cfg(test)]
 mod golden;
 #[cfg(shuttle)]
@@ -62,6 +63,7 @@ pub use config::{Config, ConfigError, Tuning};
 pub use deadline::Deadline;
 pub use directory::DirectoryError;
 pub use fatal::{Fatal, FatalError};
+pub use gate::Gate;
 pub use ledger::{Ledger, LedgerConfig, LedgerError, LedgerStartError, LedgerStatus};
 pub use proposer::{NotExecuted, ProposeError, Proposed};
 pub use random::fill_random;

@@ -13,6 +13,8 @@ mod quorum;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod room;
+#[cfg(test)]
 mod shared;
 #[cfg(test)]
 mod stale;

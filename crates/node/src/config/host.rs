@@ -8,7 +8,10 @@ use std::time::Duration;
 use berth_allocator::{ClientName, SpaceName};
 use berth_replication::{NodeName, Secret};
 
-use super::{API_SOCKET, ConfigError, DATA_DIR, HostSettings, LogFormat, LogLevel, PLUGIN_SOCKET};
+use super::{
+    API_SOCKET, ConfigError, DATA_DIR, DiskReserve, HostSettings, LogFormat, LogLevel,
+    PLUGIN_SOCKET,
+};
 
 /// Bytes in a Unix socket's path: the kernel's 108, less the NUL.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -46,6 +49,8 @@ pub struct HostConfig {
     pub local_space: SpaceName,
     /// The space of the Swarm it belongs to.
     pub global_space: SpaceName,
+    /// Room that it keeps free on its disk.
+    pub disk_reserve: DiskReserve,
     /// How much it logs.
     pub log_level: LogLevel,
     /// How it writes the log.
@@ -75,6 +80,7 @@ impl HostConfig {
             reconcile_every: Duration::from_secs(seconds),
             local_space: SpaceName::new(LOCAL_SPACE).expect("the default name is one"),
             global_space: global_space(settings.realm.as_deref())?,
+            disk_reserve: disk_reserve(settings.disk_reserve)?,
             log_level: settings.log_level.unwrap_or_default(),
             log_format: settings.log_format.unwrap_or_default(),
         })
@@ -91,6 +97,11 @@ pub(super) fn names(name: Option<String>) -> Result<(NodeName, ClientName), Conf
     let name = name.unwrap_or_else(host);
     let checked = NodeName::new(name.as_str()).zip(ClientName::new(name.as_str()).ok());
     checked.ok_or(ConfigError::Name { name })
+}
+
+fn disk_reserve(text: Option<String>) -> Result<DiskReserve, ConfigError> {
+    let Some(text) = text else { return Ok(DiskReserve::default()) };
+    text.trim().parse().map_err(|_| ConfigError::DiskReserve { text })
 }
 
 fn secret(path: &Path) -> Result<Secret, ConfigError> {

@@ -68,6 +68,10 @@ pub struct HostSettings {
     #[arg(long, env = "BERTH_RECONCILE_SECONDS", hide_env_values = true, value_name = "SECONDS")]
     pub reconcile_seconds: Option<u64>,
 
+    /// Room kept free on the data directory's file system: SIZE[KiB|MiB|GiB] or N% [default: 5%, 1GiB at most]
+    #[arg(long, env = "BERTH_DISK_RESERVE", hide_env_values = true, value_name = "SIZE")]
+    pub disk_reserve: Option<String>,
+
     /// How much to log [default: info]
     #[arg(long, env = "BERTH_LOG_LEVEL", hide_env_values = true, value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
@@ -170,6 +174,7 @@ impl HostSettings {
             insecure: self.insecure.or(other.insecure),
             docker_socket: self.docker_socket.or(other.docker_socket),
             reconcile_seconds: self.reconcile_seconds.or(other.reconcile_seconds),
+            disk_reserve: self.disk_reserve.or(other.disk_reserve),
             log_level: self.log_level.or(other.log_level),
             log_format: self.log_format.or(other.log_format),
         }

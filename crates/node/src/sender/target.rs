@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use berth_allocator::{Answer, Envelope};
 use berth_replication::{
-    Consistency, Deadline, Ledger, LedgerError, ProposeError, ReadError, Replica, Servers,
+    Consistency, Deadline, Ledger, LedgerError, NotExecuted, ProposeError, ReadError, Replica,
+    Servers,
 };
 
 use super::SubmitError;
@@ -60,12 +61,16 @@ impl Target {
             Self::Ledger(ledger) => {
                 return ledger.submit(envelope).await.map_err(|error| match error {
                     LedgerError::Refused { reason } => SubmitError::NotExecuted(reason),
+                    LedgerError::NoRoom { reason } => SubmitError::NoRoom(reason),
                     error => SubmitError::Unknown(error.to_string()),
                 });
             }
         };
         match proposed {
             Ok(proposed) => Ok(proposed.answer),
+            Err(ProposeError::NotExecuted(NotExecuted::NoRoom { reason })) => {
+                Err(SubmitError::NoRoom(reason))
+            }
             Err(ProposeError::NotExecuted(why)) => Err(SubmitError::NotExecuted(why.to_string())),
             Err(ProposeError::Unknown { reason }) => Err(SubmitError::Unknown(reason)),
         }

@@ -23,7 +23,7 @@ use crate::rocks::{LOST, RaftLog, StoreError};
 use crate::secret::Proof;
 use crate::snapshot::{SnapshotError, SnapshotStore};
 use crate::transport::{Identity, Links, PeerListener, Server};
-use crate::{Clock, Config, Fatal};
+use crate::{Clock, Config, Fatal, Gate};
 
 /// A node could not start. Nothing was changed, beyond what an earlier start left.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +116,7 @@ pub(super) async fn start(
     let raft = Raft::new(node.get(), Arc::new(library), network, kept.log, kept.machine)
         .await
         .map_err(|error| recover(error.to_string()))?;
-    let core = Core { raft, applied, links, clock };
+    let core = Core { raft, applied, links, clock, gate: Gate::default() };
 
     let mut tasks = JoinSet::new();
     let respondent = RespondentSlot::default();
