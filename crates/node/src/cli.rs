@@ -17,6 +17,7 @@ mod output;
 mod plugin;
 mod pool;
 mod process;
+mod reload;
 mod reserve;
 mod server;
 mod space;

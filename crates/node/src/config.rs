@@ -6,6 +6,7 @@
 mod agent;
 mod error;
 mod host;
+mod live;
 mod reserve;
 mod server;
 mod settings;
@@ -13,6 +14,7 @@ mod settings;
 pub use agent::AgentConfig;
 pub use error::ConfigError;
 pub use host::HostConfig;
+pub use live::{Live, LiveConfig};
 pub use reserve::DiskReserve;
 pub use server::{FirstMember, ServerConfig};
 pub use settings::{AgentSettings, HostSettings, LogFormat, LogLevel, MemberSettings, Settings};

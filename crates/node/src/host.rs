@@ -186,7 +186,7 @@ impl Host {
         let spaces = (config.local_space.clone(), config.global_space.clone());
         let replica = cluster.replica().cloned();
         let gate = ledger.gate().clone();
-        let room = Room::new(config.data_dir.clone(), config.disk_reserve, gate, replica).await;
+        let room = Room::new(config.data_dir.clone(), config.live.clone(), gate, replica).await;
         let parts = (Arc::clone(&driver), Arc::clone(&respondent), room.clone());
         let api = Api::new(config.name.clone(), spaces, local, ledger, cluster, parts);
         // The first one stays, and this is the first.

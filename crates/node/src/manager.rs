@@ -1,6 +1,7 @@
 //! The service manager that started this process: systemd, or whoever else set `NOTIFY_SOCKET`. It is told
 //! when the host serves, what it is about, and that it still runs. Without one nothing is sent.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -11,9 +12,28 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How many signs of life fall into the time after which the manager takes the process for dead.
 const SIGNS: u32 = 3;
 
+/// Whether the manager was told that the sockets serve.
+static SERVES: AtomicBool = AtomicBool::new(false);
+
 /// The sockets serve.
 pub(crate) fn ready() {
+    SERVES.store(true, Ordering::Relaxed);
     tell(&[NotifyState::Ready]);
+}
+
+/// The configuration is read anew.
+pub(crate) fn reloading() {
+    // Without it newer managers do not take the word.
+    if let (true, Ok(now)) = (SERVES.load(Ordering::Relaxed), NotifyState::monotonic_usec_now()) {
+        tell(&[NotifyState::Reloading, now]);
+    }
+}
+
+/// The configuration was read anew. Before the sockets serve that is nobody's concern.
+pub(crate) fn reloaded() {
+    if SERVES.load(Ordering::Relaxed) {
+        tell(&[NotifyState::Ready]);
+    }
 }
 
 /// The process ends in good order.

@@ -9,7 +9,7 @@ use berth_replication::{Deadline, Gate, Replica, Role};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::api::types::Disk;
-use crate::config::DiskReserve;
+use crate::config::LiveConfig;
 
 /// Between two looks at the file system.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ pub(crate) struct Room(Arc<Inner>);
 
 struct Inner {
     dir: PathBuf,
-    reserve: Mutex<DiskReserve>,
+    live: LiveConfig,
     gates: Vec<Gate>,
     replica: Option<Replica>,
     seen: Mutex<Disk>,
@@ -38,14 +38,13 @@ impl Room {
     /// Looks a first time, so that a host without room gives nothing from the beginning.
     pub(crate) async fn new(
         dir: PathBuf,
-        reserve: DiskReserve,
+        live: LiveConfig,
         ledger: Gate,
         replica: Option<Replica>,
     ) -> Self {
         let gates = std::iter::once(ledger).chain(replica.iter().map(|it| it.gate().clone()));
         let gates = gates.collect();
-        let (reserve, seen) = (Mutex::new(reserve), Mutex::default());
-        let room = Self(Arc::new(Inner { dir, reserve, gates, replica, seen }));
+        let room = Self(Arc::new(Inner { dir, live, gates, replica, seen: Mutex::default() }));
         room.take(room.look().await);
         room
     }
@@ -87,8 +86,8 @@ impl Room {
             _ => return self.unseen("the file system does not answer"),
         };
         let free = found.f_bavail.saturating_mul(found.f_frsize);
-        let reserve = *self.0.reserve.lock().unwrap_or_else(PoisonError::into_inner);
-        let reserve = reserve.of(found.f_blocks.saturating_mul(found.f_frsize));
+        let reserve =
+            self.0.live.get().disk_reserve.of(found.f_blocks.saturating_mul(found.f_frsize));
         let beyond = self.seen().refuses.map_or(0, |_| reserve / BEYOND);
         let wanted = reserve.saturating_add(beyond);
         let refuses = (free < wanted).then(|| self.text(free, wanted));

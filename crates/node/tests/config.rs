@@ -1,6 +1,7 @@
 //! Settings are checked once: each mistake is one error that says what to do.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use berth_node::config::{
@@ -171,6 +172,9 @@ fn a_file_has_the_flags_names() {
     "#;
     fs::write(&file, content).unwrap();
     let settings = Settings::load(Some(&file)).unwrap();
+    let keys = content.lines().filter_map(|line| Some(line.split_once('=')?.0.trim()));
+    let differences = settings.differences(&Settings::default()).into_iter();
+    assert_eq!(differences.collect::<BTreeSet<_>>(), keys.collect());
     // All of them: nothing is left at its default.
     let Settings {
         host:

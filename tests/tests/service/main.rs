@@ -7,4 +7,6 @@ mod manager;
 #[cfg(test)]
 mod notify;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod units;

@@ -9,8 +9,7 @@ use berth_allocator::{ClientName, SpaceName};
 use berth_replication::{NodeName, Secret};
 
 use super::{
-    API_SOCKET, ConfigError, DATA_DIR, DiskReserve, HostSettings, LogFormat, LogLevel,
-    PLUGIN_SOCKET,
+    API_SOCKET, ConfigError, DATA_DIR, DiskReserve, HostSettings, Live, LiveConfig, PLUGIN_SOCKET,
 };
 
 /// Bytes in a Unix socket's path: the kernel's 108, less the NUL.
@@ -49,12 +48,8 @@ pub struct HostConfig {
     pub local_space: SpaceName,
     /// The space of the Swarm it belongs to.
     pub global_space: SpaceName,
-    /// Room that it keeps free on its disk.
-    pub disk_reserve: DiskReserve,
-    /// How much it logs.
-    pub log_level: LogLevel,
-    /// How it writes the log.
-    pub log_format: LogFormat,
+    /// What may change while it runs.
+    pub live: LiveConfig,
 }
 
 impl HostConfig {
@@ -80,9 +75,11 @@ impl HostConfig {
             reconcile_every: Duration::from_secs(seconds),
             local_space: SpaceName::new(LOCAL_SPACE).expect("the default name is one"),
             global_space: global_space(settings.realm.as_deref())?,
-            disk_reserve: disk_reserve(settings.disk_reserve)?,
-            log_level: settings.log_level.unwrap_or_default(),
-            log_format: settings.log_format.unwrap_or_default(),
+            live: LiveConfig::new(Live {
+                disk_reserve: disk_reserve(settings.disk_reserve)?,
+                log_level: settings.log_level.unwrap_or_default(),
+                log_format: settings.log_format.unwrap_or_default(),
+            }),
         })
     }
 
