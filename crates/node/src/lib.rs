@@ -8,6 +8,7 @@ pub mod api;
 pub mod cli;
 pub mod code;
 pub mod config;
+mod descriptors;
 pub mod docker;
 pub mod doctor;
 mod file;

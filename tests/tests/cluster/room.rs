@@ -30,6 +30,37 @@ async fn sees_little_room(node: &Node) {
     eventually(&what, async || node.status().await?.disk.refuses).await;
 }
 
+/// Fewer than a test's commands.
+const SNAPSHOT_AFTER: u64 = 20;
+/// Snapshots that a node keeps.
+const SNAPSHOTS: usize = 2;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_keeps_does_not_grow_with_its_work() {
+    let mut cluster = Cluster::new(1);
+    let node = &mut cluster.nodes[0];
+    node.further = vec!["--snapshot-after".into(), SNAPSHOT_AFTER.to_string()];
+    node.start();
+    cluster.ready().await;
+    let node = &cluster.nodes[0];
+    let engine = node.engine();
+    engine.handshake().await.unwrap();
+    let pool = engine.pool(GLOBAL, "10.74.0.0/24").await.unwrap().id;
+    let snapshots = node.data_dir.join("raft/snapshots");
+    for _ in 0..5 {
+        for _ in 0..SNAPSHOT_AFTER {
+            let address = engine.address(&pool).await.unwrap();
+            engine.release(&pool, address).await.unwrap();
+        }
+        eventually("a snapshot is made, and old ones go", async || {
+            let log = node.status().await?.log;
+            let files = fs::read_dir(&snapshots).unwrap().count();
+            (log.snapshot + 2 * SNAPSHOT_AFTER > log.last && files <= SNAPSHOTS).then_some(())
+        })
+        .await;
+    }
+}
+
 fn no_room<T: std::fmt::Debug>(answer: Result<T, IpamError>) {
     let refused = answer.unwrap_err().to_string();
     assert!(refused.contains("MiB free, less than the reserve"), "{refused}");

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod descriptors;
+#[cfg(test)]
 mod manager;
 #[cfg(test)]
 mod notify;

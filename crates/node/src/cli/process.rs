@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Failure;
 use super::reload::{Read, Reload};
 use crate::config::{HostConfig, Settings};
+use crate::descriptors;
 use crate::host::HostError;
 use crate::logs::Logs;
 
@@ -19,6 +20,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let live = config.live.clone();
     let logs = Logs::start(live.get().log_level, live.get().log_format);
+    descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::cannot_start(&error))?;
     let ended = runtime.block_on(async {
