@@ -1,6 +1,6 @@
 # Thin by rule: what takes more than a line lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: build demo demo-down test storage backup fuzz models image plugin sim interleavings robustness swarm-test bench sbom docs fmt help
+.PHONY: build deb demo demo-down test storage backup fuzz models image plugin sim interleavings robustness swarm-test bench sbom docs fmt help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -13,6 +13,9 @@ ready:
 
 build: ready ## the berth binary, optimised
 	cargo build --release --locked -p berth-node
+
+deb: build ## the Debian package, in .deb/
+	@scripts/deb
 
 demo: build ## a running three-node cluster in .demo/, with Docker networks on it
 	@scripts/demo

@@ -71,8 +71,12 @@ impl Hosts {
         for host in &block.hosts {
             for line in &block.commands {
                 match line.as_str() {
-                    "systemctl stop berth" => self.host_mut(host).stop().await,
-                    "systemctl start berth" => self.host_mut(host).start(),
+                    "systemctl stop berth" | "systemctl stop berth-agent" => {
+                        self.host_mut(host).stop().await;
+                    }
+                    "systemctl start berth" | "systemctl start berth-agent" => {
+                        self.host_mut(host).start();
+                    }
                     // The tests' own engines.
                     "systemctl restart docker" => {}
                     line => {

@@ -28,7 +28,7 @@ pub use hosts::Hosts;
 pub use judged::Judged;
 pub use load::Load;
 pub use node::{Node, binary};
-pub use not_run::is_root;
+pub use not_run::{has_program, is_root};
 pub use page::{Block, blocks};
 pub use ports::free_ports;
 pub use raw::{RawConnection, request};

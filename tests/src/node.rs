@@ -39,6 +39,8 @@ pub struct Node {
     role: Role,
     /// Further arguments of its process; a name among them replaces its own.
     pub further: Vec<String>,
+    /// Variables of its process.
+    pub environment: Vec<(String, String)>,
     process: Option<Child>,
 }
 
@@ -93,6 +95,7 @@ impl Node {
             dir,
             role,
             further: Vec::new(),
+            environment: Vec::new(),
             process: None,
         }
     }
@@ -157,6 +160,7 @@ impl Node {
         }
         command
             .args(&self.further)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .arg("--data-dir")
             .arg(&self.data_dir)
             .arg("--plugin-socket")

@@ -16,6 +16,14 @@ pub fn is_root(why: &str) -> bool {
     runs(rustix::process::geteuid().is_root(), why, std::env::var_os(FILE))
 }
 
+/// Whether this machine has a program that a test needs, for the reason given. Else as above.
+#[track_caller]
+pub fn has_program(program: &str, why: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
+    runs(found, &format!("{why} ({program} is not there)"), std::env::var_os(FILE))
+}
+
 #[track_caller]
 fn runs(may: bool, why: &str, file: Option<OsString>) -> bool {
     if may {

@@ -139,6 +139,16 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it asks for something that is then held: what a host without room refuses. What gives back,
+    /// and what keeps a host going, does not.
+    pub fn gives(&self) -> bool {
+        match self {
+            Self::RequestPool(_) | Self::RequestAddress(_) | Self::Reserve(_) => true,
+            Self::Batch(commands) => commands.iter().any(Self::gives),
+            _ => false,
+        }
+    }
+
     /// The space that it may change the content of, if it is about one.
     pub(crate) fn space(&self) -> Option<&SpaceName> {
         match self {

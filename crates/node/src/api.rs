@@ -58,6 +58,7 @@ use crate::audit::{self, Asker};
 use crate::code::Code;
 use crate::docker::Driver;
 use crate::peers::{ApiAnswer, Respondent};
+use crate::room::Room;
 use crate::sender::Sender;
 
 /// How long a read or a command waits for the cluster.
@@ -84,6 +85,7 @@ struct Inner {
     cluster: Cluster,
     driver: Arc<Driver>,
     respondent: Arc<Respondent>,
+    room: Room,
     /// Places for requests that hold a copy of the state for long.
     copies: Arc<Semaphore>,
     rates: Rates,
@@ -94,13 +96,13 @@ struct Inner {
 impl Api {
     /// The API of a host. Its commands about the host's own space go through `local`, a sender of its
     /// own.
-    pub fn new(
+    pub(crate) fn new(
         name: NodeName,
         (local_space, global_space): (SpaceName, SpaceName),
         local: Arc<Sender>,
         ledger: Arc<Ledger>,
         cluster: Cluster,
-        (driver, respondent): (Arc<Driver>, Arc<Respondent>),
+        (driver, respondent, room): (Arc<Driver>, Arc<Respondent>, Room),
     ) -> Self {
         let copies = Arc::new(Semaphore::new(COPIES_MAX));
         let inner = Inner {
@@ -112,6 +114,7 @@ impl Api {
             cluster,
             driver,
             respondent,
+            room,
             copies,
             rates: Rates::default(),
             users: Arc::new(Semaphore::new(server::CONNECTIONS_MAX)),

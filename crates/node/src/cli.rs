@@ -12,10 +12,12 @@ mod doctor;
 mod export;
 mod failure;
 mod free;
+mod manual;
 mod output;
 mod plugin;
 mod pool;
 mod process;
+mod reload;
 mod reserve;
 mod server;
 mod space;
@@ -119,6 +121,9 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
+    /// Write the manual pages of all commands to a directory
+    #[command(hide = true)]
+    Manual(manual::Arguments),
 }
 
 /// How a command that reads shows what it read.
@@ -173,6 +178,7 @@ fn start(Cli { common, command }: Cli) -> Result<(), Failure> {
         Command::Why(arguments) => ask(common, |api| why::run(arguments, api)),
         Command::Doctor(arguments) => ask(common, |api| doctor::run(arguments, api)),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::Manual(arguments) => manual::run(&arguments),
     }
 }
 

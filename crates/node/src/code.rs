@@ -58,11 +58,13 @@ pub enum Code {
     NotAllowed,
     /// No token, or none that is known.
     WhoAreYou,
+    /// The disk has less room than its reserve: nothing new is given.
+    NoRoom,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Unavailable,
         Self::OutcomeUnknown,
         Self::BadRequest,
@@ -89,6 +91,7 @@ impl Code {
         Self::TooOften,
         Self::NotAllowed,
         Self::WhoAreYou,
+        Self::NoRoom,
     ];
 
     /// The code, `BERTH-0101` and so on.
@@ -120,6 +123,7 @@ impl Code {
             Self::TooOften => "BERTH-0150",
             Self::NotAllowed => "BERTH-0151",
             Self::WhoAreYou => "BERTH-0152",
+            Self::NoRoom => "BERTH-0140",
         }
     }
 }

@@ -7,12 +7,16 @@ mod agent;
 mod error;
 mod host;
 mod join;
+mod live;
+mod reserve;
 mod server;
 mod settings;
 
 pub use agent::AgentConfig;
 pub use error::ConfigError;
 pub use host::HostConfig;
+pub use live::{Live, LiveConfig, Log};
+pub use reserve::DiskReserve;
 pub use server::{FirstMember, ServerConfig};
 pub use settings::{
     AgentSettings, AuditRecord, HostSettings, LogFormat, LogLevel, MemberSettings, Settings,

@@ -24,8 +24,10 @@ use crate::config::HostConfig;
 use crate::docker::{self, AskedByEngine, Driver, DriverConfig, Observations};
 use crate::doctor::Reconciler;
 use crate::file::FileError;
+use crate::manager;
 use crate::peers::Respondent;
 use crate::process::{Stop, stopped};
+use crate::room::Room;
 use crate::sender::{Sender, Target};
 use crate::spaces;
 
@@ -146,6 +148,7 @@ pub(crate) struct Host {
     /// Answers other hosts.
     pub(crate) respondent: Arc<Respondent>,
     api: Api,
+    room: Room,
     observations: Observations,
     config: HostConfig,
 }
@@ -186,14 +189,18 @@ impl Host {
             api: std::sync::OnceLock::new(),
         });
         let spaces = (config.local_space.clone(), config.global_space.clone());
-        let parts = (Arc::clone(&driver), Arc::clone(&respondent));
+        let replica = cluster.replica().cloned();
+        let gate = ledger.gate().clone();
+        let room = Room::new(config.data_dir.clone(), config.live.clone(), gate, replica).await;
+        let parts = (Arc::clone(&driver), Arc::clone(&respondent), room.clone());
         let api = Api::new(config.name.clone(), spaces, local, ledger, cluster, parts);
         // The first one stays, and this is the first.
         let _ = respondent.api.set(api.clone());
-        Ok(Self { driver, respondent, api, observations, config: config.clone() })
+        Ok(Self { driver, respondent, api, room, observations, config: config.clone() })
     }
 
-    /// Serves on the sockets; what it gives ends once all of them are closed.
+    /// Serves on the sockets, and tells the service manager so; what it gives ends once all of them are
+    /// closed.
     pub(crate) fn serve(self, sockets: Sockets, stop: &Stop) -> JoinSet<()> {
         let config = self.config;
         let driver = Arc::new(AskedByEngine(Arc::clone(&self.driver)));
@@ -202,6 +209,10 @@ impl Host {
         let mut servers = JoinSet::new();
         servers.spawn(plugin.serve(stopped(stop.clone())));
         servers.spawn(api.serve(stopped(stop.clone())));
+        servers.spawn(until_stopped(stop, self.room.watch()));
+        manager::ready();
+        let about = self.api.clone();
+        servers.spawn(until_stopped(stop, manager::keep_told(move || about.in_brief())));
         if let Some(docker_socket) = config.docker_socket {
             let reconciler = Reconciler {
                 docker_socket,

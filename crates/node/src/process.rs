@@ -7,6 +7,8 @@ use rustix::process::{getpid, kill_process};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::manager;
+
 /// Tells that the process is to stop.
 pub(crate) type Stop = watch::Receiver<bool>;
 
@@ -60,6 +62,7 @@ impl Signals {
     /// Passes the first signal on, and waits for the second.
     async fn second(&mut self) {
         self.next().await;
+        manager::stopping();
         self.asked.send_replace(true);
         self.next().await;
     }

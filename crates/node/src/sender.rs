@@ -36,6 +36,9 @@ pub enum SubmitError {
     /// It was not executed, and will not be.
     #[error("not executed: {0}")]
     NotExecuted(String),
+    /// The same, since there is no room for what it would give.
+    #[error("{0}")]
+    NoRoom(String),
     /// It may have been executed, or may yet be.
     #[error("it is not known whether this was done: {0}")]
     Unknown(String),

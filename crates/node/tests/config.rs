@@ -1,6 +1,7 @@
 //! Settings are checked once: each mistake is one error that says what to do.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use berth_node::config::{
@@ -178,6 +179,7 @@ fn a_file_has_the_flags_names() {
         insecure = true
         docker-socket = "/e"
         reconcile-seconds = 5
+        disk-reserve = "2GiB"
         log-level = "debug"
         log-format = "json"
         audit = "all"
@@ -185,6 +187,9 @@ fn a_file_has_the_flags_names() {
     "#;
     fs::write(&file, content).unwrap();
     let settings = Settings::load(Some(&file)).unwrap();
+    let keys = content.lines().filter_map(|line| Some(line.split_once('=')?.0.trim()));
+    let differences = settings.differences(&Settings::default()).into_iter();
+    assert_eq!(differences.collect::<BTreeSet<_>>(), keys.collect());
     // All of them: nothing is left at its default.
     let Settings {
         host:
@@ -201,6 +206,7 @@ fn a_file_has_the_flags_names() {
                 log_level: Some(_),
                 log_format: Some(_),
                 audit: Some(_),
+                disk_reserve: Some(_),
             },
         member:
             MemberSettings {

@@ -20,7 +20,7 @@ use crate::directory::DirectoryError;
 use crate::fatal::FatalError;
 use crate::rocks::{LOST, StoreError};
 use crate::snapshot::SnapshotError;
-use crate::{Clock, Fatal, Fingerprint, LogIndex, NodeName};
+use crate::{Clock, Fatal, Fingerprint, Gate, LogIndex, NodeName};
 #[cfg(feature = "fuzzing")]
 pub(crate) use entry::Entry;
 #[cfg(test)]
@@ -70,6 +70,12 @@ pub enum LedgerError {
         /// Why.
         reason: String,
     },
+    /// The host takes nothing that needs room. It was not executed.
+    #[error("{reason}")]
+    NoRoom {
+        /// Why.
+        reason: String,
+    },
     /// The ledger cannot go on. Whether the command was executed shows after a restart.
     #[error("it is not known whether the command was executed: {0}")]
     Failed(FatalError),
@@ -92,6 +98,7 @@ pub struct Ledger {
     shared: Arc<Shared>,
     queue: Mutex<Option<mpsc::Sender<Item>>>,
     worker: Mutex<Option<JoinHandle<()>>>,
+    gate: Gate,
 }
 
 /// What the worker and the readers share.
@@ -145,11 +152,14 @@ impl Ledger {
             _directory: recovered.directory,
         };
         let worker = Mutex::new(Some(tokio::spawn(worker.run(items))));
-        Ok(Self { shared, queue: Mutex::new(Some(queue)), worker })
+        let gate = Gate::default();
+        Ok(Self { shared, queue: Mutex::new(Some(queue)), worker, gate })
     }
 
     /// Executes a command, and answers once that is durable.
     pub async fn submit(&self, envelope: Envelope) -> Result<Answer, LedgerError> {
+        let passed = self.gate.pass(std::iter::once(&envelope.command));
+        passed.map_err(|reason| LedgerError::NoRoom { reason })?;
         let batch = Batch { at: Timestamp::new(0), commands: vec![envelope] };
         let bytes = berth_codec::encode(&batch)
             .map_err(|error| LedgerError::Refused { reason: error.to_string() })?
@@ -161,6 +171,11 @@ impl Ledger {
         drop(queue);
         sent.map_err(|_| self.stopped())?;
         answer.await.map_err(|_| self.stopped())?
+    }
+
+    /// What decides whether commands that need room are taken.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Looks at the state. Executing commands waits while it does, so it should be quick.

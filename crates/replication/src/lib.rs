@@ -30,6 +30,7 @@ pub mod failpoint;
 mod fatal;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod gate;
 #[cfg(test)]
 mod golden;
 #[cfg(shuttle)]
@@ -69,6 +70,7 @@ pub use config::{Config, ConfigError, Tuning};
 pub use deadline::Deadline;
 pub use directory::DirectoryError;
 pub use fatal::{Fatal, FatalError};
+pub use gate::Gate;
 pub use join::{JoinConfig, JoinError, Joined, join};
 pub use ledger::{Ledger, LedgerConfig, LedgerError, LedgerStartError, LedgerStatus};
 pub use membership::{MemberChange, MembershipError, MembershipRefusal};

@@ -77,6 +77,12 @@ pub enum NotExecuted {
         /// Why.
         reason: String,
     },
+    /// This node takes nothing that needs room.
+    #[error("{reason}")]
+    NoRoom {
+        /// Why.
+        reason: String,
+    },
     /// The node stops.
     #[error("the node is stopping")]
     Stopping,

@@ -30,8 +30,8 @@ use crate::interleavings::JoinSetExt as _;
 use crate::proposer::Proposer;
 use crate::reads::ReadIndexes;
 use crate::{
-    Backup, Clock, ClusterId, Config, Consistency, Deadline, Fatal, LogIndex, NodeId, NodeName,
-    PeerListener, ProposeError, Proposed, Read, ReadError, Secret,
+    Backup, Clock, ClusterId, Config, Consistency, Deadline, Fatal, Gate, LogIndex, NodeId,
+    NodeName, NotExecuted, PeerListener, ProposeError, Proposed, Read, ReadError, Secret,
 };
 
 /// How long a leader that stops waits for another one to take over.
@@ -91,7 +91,15 @@ impl Replica {
         envelope: Envelope,
         deadline: Deadline,
     ) -> Result<Proposed, ProposeError> {
+        let passed = self.gate().pass(std::iter::once(&envelope.command));
+        passed.map_err(|reason| ProposeError::NotExecuted(NotExecuted::NoRoom { reason }))?;
         self.0.proposer.propose(envelope, deadline).await
+    }
+
+    /// What decides whether this node takes commands that need room: from its host, and from all if it
+    /// leads.
+    pub fn gate(&self) -> &Gate {
+        self.0.core.gate()
     }
 
     /// Looks at the state. Applying commands waits while it does, so it should be quick.

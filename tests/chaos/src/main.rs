@@ -147,8 +147,9 @@ async fn keep_logs(dir: &Path, hosts: &[Host], compose: &Compose) -> Result<bool
     let mut full = false;
     for host in hosts {
         let log = compose.log(host).await?;
-        full |=
-            log.contains("No space left on device") || log.contains("cannot write /var/lib/berth");
+        let noticed =
+            ["less than the reserve", "No space left on device", "cannot write /var/lib/berth"];
+        full |= noticed.iter().any(|text| log.contains(text));
         std::fs::write(dir.join(format!("{}.log", host.name)), log)?;
     }
     Ok(full)

@@ -180,6 +180,7 @@ async fn many_addresses_are_backed_up_while_serving_and_restored() {
     };
     tokio::join!(traffic(cluster.nodes[leader].engine(), &served, &stop), back_up);
     verified(&cluster.nodes[0]).await;
+    cluster.nodes.iter().for_each(tell_resources);
 
     let mut restoration = Vec::new();
     let members: Vec<String> =
@@ -205,6 +206,19 @@ async fn many_addresses_are_backed_up_while_serving_and_restored() {
     verified(&cluster.nodes[2]).await;
     let space: Space = cluster.nodes[1].ask(&["space", "show", SPACE]).await;
     assert_eq!((space.addresses, space.behind), ((addresses() / EACH * EACH) as u64, true));
+}
+
+/// What a node takes, as the kernel counts it.
+fn tell_resources(node: &Node) {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
+    let memory =
+        status.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"));
+    let memory: Vec<String> =
+        memory.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let disk = std::process::Command::new("du").arg("-sk").arg(&node.data_dir).output().unwrap();
+    let disk = String::from_utf8_lossy(&disk.stdout).split_whitespace().next().map(str::to_owned);
+    let files = std::fs::read_dir(format!("/proc/{}/fd", node.pid())).unwrap().count();
+    println!("{}: {}, disk {disk:?} kB, {files} descriptors", node.name(), memory.join(", "));
 }
 
 /// All nodes have one state, and it is that of one log entry.

@@ -1,6 +1,7 @@
 //! Disks that fail under one node: it stops and says why, the others go on, nothing is lost.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -21,17 +22,25 @@ fn run(program: &str, arguments: &[&str]) {
 }
 
 /// A small disk, there until this is dropped: before the directory in which it is mounted.
-struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
-    fn mount(at: PathBuf) -> Self {
+    pub(crate) fn mount(at: PathBuf) -> Self {
         fs::create_dir(&at).unwrap();
         run("mount", &["-t", "tmpfs", "-o", DISK, "tmpfs", at.to_str().unwrap()]);
         Self(at)
     }
 
-    fn filler(&self) -> PathBuf {
+    pub(crate) fn filler(&self) -> PathBuf {
         self.0.join("filler")
+    }
+
+    /// Leaves so many bytes free, or less.
+    pub(crate) fn leave(&self, bytes: u64) {
+        let found = rustix::fs::statvfs(&self.0).unwrap();
+        let free = found.f_bavail * found.f_frsize;
+        let mut file = fs::File::create(self.filler()).unwrap();
+        std::io::copy(&mut std::io::repeat(0).take(free - bytes), &mut file).unwrap();
     }
 
     fn fill(&self) {

@@ -15,6 +15,8 @@ mod quorum;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod room;
+#[cfg(test)]
 mod security;
 #[cfg(test)]
 mod shared;

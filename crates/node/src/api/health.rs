@@ -16,5 +16,7 @@ pub(super) async fn ready(Of(api): Of<Api>) -> Result<&'static str, Problem> {
     if problems.is_empty() {
         return Ok("ok\n");
     }
-    Err(Problem::new(Code::Unavailable, problems.join("; ")))
+    let only_disk = api.0.room.seen().refuses.is_some_and(|text| problems == [text]);
+    let code = if only_disk { Code::NoRoom } else { Code::Unavailable };
+    Err(Problem::new(code, problems.join("; ")))
 }

@@ -33,7 +33,7 @@ impl Problem {
     /// An error of the node.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let status = match code {
-            Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::Unavailable | Code::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
             Code::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
             Code::BadRequest => StatusCode::BAD_REQUEST,
             Code::NoSuchPath | Code::NotInAnyPool | Code::NoSuchMember => StatusCode::NOT_FOUND,
@@ -98,6 +98,7 @@ impl From<SubmitError> for Problem {
             SubmitError::NotExecuted(_) | SubmitError::Forgotten(_) => {
                 Self::new(Code::Unavailable, error.to_string())
             }
+            SubmitError::NoRoom(reason) => Self::new(Code::NoRoom, reason),
             SubmitError::Unknown(_) => {
                 Self::new(Code::OutcomeUnknown, format!("{error}; look before you ask again"))
             }

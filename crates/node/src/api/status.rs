@@ -81,6 +81,7 @@ impl Api {
                 revision,
             },
             ledger: self.ledger(own),
+            disk: self.0.room.seen(),
             members: status.members.iter().map(member).collect(),
             spaces,
         })
@@ -105,14 +106,16 @@ impl Api {
             ));
             Status::default()
         });
-        // What a server says of itself counts here too, but of its own host's Swarm.
+        // What a server says of itself counts here too, but of its own host's Swarm and disk.
+        let own_disk = |text: &&String| status.disk.refuses.as_ref() != Some(*text);
         let quorum = status.problems.iter().filter(|text| !text.starts_with("address space"));
-        problems.extend(quorum.cloned());
+        problems.extend(quorum.filter(own_disk).cloned());
         status.spaces.retain(|space| space.scope == Scope::Global);
         let global_space = self.0.global_space.to_string();
         if problems.is_empty() && !status.spaces.iter().any(|space| space.name == global_space) {
             problems.push(being_made(&self.0.global_space));
         }
+        problems.extend(self.0.room.seen().refuses);
         problems.extend(self.0.driver.refused().map(|rejection| rejection.to_string()));
         status.spaces.extend(local);
         let known = servers.status();
@@ -128,8 +131,32 @@ impl Api {
             server: known.server,
             certificate_expires: servers.certificate_expires().map(views::system_time),
             ledger: self.ledger(own),
+            disk: self.0.room.seen(),
             ..status
         }
+    }
+
+    /// What the host is about, in a line, as far as it knows by itself.
+    pub(crate) fn in_brief(&self) -> String {
+        let low = self.0.room.seen().refuses.map(|_| ", the disk has too little room");
+        self.place_in_cluster() + low.unwrap_or_default()
+    }
+
+    fn place_in_cluster(&self) -> String {
+        let replica = match &self.0.cluster {
+            Cluster::Member { replica, .. } => replica,
+            Cluster::Servers(servers) => {
+                let server = servers.status().server;
+                return server.map_or("agent, no server answers".to_owned(), |server| {
+                    format!("agent of {server}")
+                });
+            }
+        };
+        let status = replica.status();
+        let members = status.members.len();
+        let leader =
+            self.leader().map_or("no leader known".to_owned(), |name| format!("{name} leads"));
+        format!("{} of {members} members, {leader}", role(status.role))
     }
 
     fn ledger(&self, revision: u64) -> LedgerLog {
@@ -146,14 +173,16 @@ impl Api {
         let space = &self.0.global_space;
         let deadline = Deadline::after(QUORUM_DEADLINE);
         let look = |state: &berth_allocator::State| state.settings(space).is_ok();
-        match replica.read(Consistency::Linearizable, deadline, look).await {
+        let mut problems = match replica.read(Consistency::Linearizable, deadline, look).await {
             Ok(read) if read.value => Vec::new(),
             Ok(_) => vec![being_made(space)],
             Err(error) => vec![format!(
                 "{error}; global spaces wait until a majority of the members runs, local ones \
                  work as always"
             )],
-        }
+        };
+        problems.extend(self.0.room.seen().refuses);
+        problems
     }
 }
 

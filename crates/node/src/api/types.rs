@@ -109,10 +109,24 @@ pub struct Status {
     pub log: Log,
     /// This host's own ledger.
     pub ledger: LedgerLog,
+    /// Room on this host's disk.
+    #[serde(default)]
+    pub disk: Disk,
     /// The cluster's members.
     pub members: Vec<Member>,
     /// All spaces; the cluster's ones as this node has applied them.
     pub spaces: Vec<Space>,
+}
+
+/// The file system of the data directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Bytes that can be written.
+    pub free: u64,
+    /// Bytes that are to stay free.
+    pub reserve: u64,
+    /// Why nothing new is given here; nothing while there is room.
+    pub refuses: Option<String>,
 }
 
 /// Positions in the replicated log.

@@ -29,8 +29,18 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments, common: Common) -> Result<(), Failure> {
-    let file = Settings::load(common.config.as_deref())?;
-    let host = HostSettings { api_socket: common.api_socket, ..arguments.host };
-    let config = AgentConfig::new(host.or(file.host), arguments.agent.or(file.agent))?;
-    process::run(&config.host.clone(), agent::run(config))
+    let read = move || {
+        let file = Settings::load(common.config.as_deref())?;
+        let api_socket = common.api_socket.clone();
+        let settings = Settings {
+            host: HostSettings { api_socket, ..arguments.host.clone() }.or(file.host),
+            agent: arguments.agent.clone().or(file.agent),
+            ..Settings::default()
+        };
+        let config = AgentConfig::new(settings.host.clone(), settings.agent.clone())?;
+        Ok((settings, config))
+    };
+    let (settings, config) = read()?;
+    let again = Box::new(move || read().map(|(settings, config)| (settings, config.host)));
+    process::run(&config.host.clone(), agent::run(config), (settings, again))
 }

@@ -28,7 +28,9 @@ impl Failure {
     /// A failure of this kind.
     pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
         let exit = match code {
-            Code::Unavailable | Code::OutcomeUnknown | Code::CannotConnect => UNAVAILABLE,
+            Code::Unavailable | Code::OutcomeUnknown | Code::CannotConnect | Code::NoRoom => {
+                UNAVAILABLE
+            }
             Code::BadRequest | Code::Configuration => USAGE,
             _ => FAILED,
         };

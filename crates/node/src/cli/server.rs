@@ -30,8 +30,18 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments, common: Common) -> Result<(), Failure> {
-    let file = Settings::load(common.config.as_deref())?;
-    let host = HostSettings { api_socket: common.api_socket, ..arguments.host };
-    let config = ServerConfig::new(host.or(file.host), arguments.member.or(file.member))?;
-    process::run(&config.host.clone(), server::run(config))
+    let read = move || {
+        let file = Settings::load(common.config.as_deref())?;
+        let api_socket = common.api_socket.clone();
+        let settings = Settings {
+            host: HostSettings { api_socket, ..arguments.host.clone() }.or(file.host),
+            member: arguments.member.clone().or(file.member),
+            ..Settings::default()
+        };
+        let config = ServerConfig::new(settings.host.clone(), settings.member.clone())?;
+        Ok((settings, config))
+    };
+    let (settings, config) = read()?;
+    let again = Box::new(move || read().map(|(settings, config)| (settings, config.host)));
+    process::run(&config.host.clone(), server::run(config), (settings, again))
 }

@@ -6,9 +6,10 @@ use super::client::ApiClient;
 use super::output::{Format, show};
 use super::table::{cell, facts, table};
 use super::{Failure, space};
-use crate::api::types::{Fingerprint, Member, Status};
+use crate::api::types::{Disk, Fingerprint, Member, Status};
 use crate::code::Code;
 use crate::doctor::Ask;
+use crate::room::mebibytes;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,6 +43,9 @@ pub(super) async fn run(arguments: Arguments, api: ApiClient) -> Result<(), Fail
     show(arguments.output, &status, summary)?;
     match status.problems.as_slice() {
         [] => Ok(()),
+        [text] if status.disk.refuses.as_ref() == Some(text) => {
+            Err(Failure::new(Code::NoRoom, text))
+        }
         problems => Err(Failure::new(Code::Unavailable, problems.join("; "))),
     }
 }
@@ -67,6 +71,8 @@ fn summary(status: &Status) -> String {
         ),
         ("ledger", format!("{} written, {} in a snapshot", ledger.last, ledger.snapshot)),
     ];
+    let Disk { free, reserve, .. } = status.disk;
+    known.push(("disk", format!("{} free, {} in reserve", mebibytes(free), mebibytes(reserve))));
     if status.spaces.iter().any(|space| space.behind) {
         let text = "gives nothing new from what it may not know: see `berth cluster resume --help`";
         known.push(("restored", text.to_owned()));

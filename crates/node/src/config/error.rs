@@ -170,6 +170,15 @@ pub enum ConfigError {
         /// As it was given.
         realm: String,
     },
+    /// Not a size.
+    #[error(
+        "{text:?} is not a size: set --disk-reserve to bytes, to a number with KiB, MiB or GiB, or to \
+         a share below 100%"
+    )]
+    DiskReserve {
+        /// As it was given.
+        text: String,
+    },
     /// Two sockets in one place.
     #[error("--api-socket and --plugin-socket are both {}: give each its own path", path.display())]
     SameSocket {

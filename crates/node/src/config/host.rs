@@ -9,7 +9,7 @@ use berth_allocator::{ClientName, SpaceName};
 use berth_replication::{NodeName, Secret};
 
 use super::{
-    API_SOCKET, AuditRecord, ConfigError, DATA_DIR, HostSettings, LogFormat, LogLevel,
+    API_SOCKET, ConfigError, DATA_DIR, DiskReserve, HostSettings, Live, LiveConfig, Log,
     PLUGIN_SOCKET,
 };
 
@@ -49,12 +49,8 @@ pub struct HostConfig {
     pub local_space: SpaceName,
     /// The space of the Swarm it belongs to.
     pub global_space: SpaceName,
-    /// How much it logs.
-    pub log_level: LogLevel,
-    /// How it writes the log.
-    pub log_format: LogFormat,
-    /// Which changes it records.
-    pub audit: AuditRecord,
+    /// What may change while it runs.
+    pub live: LiveConfig,
 }
 
 impl HostConfig {
@@ -80,9 +76,14 @@ impl HostConfig {
             reconcile_every: Duration::from_secs(seconds),
             local_space: SpaceName::new(LOCAL_SPACE).expect("the default name is one"),
             global_space: global_space(settings.realm.as_deref())?,
-            log_level: settings.log_level.unwrap_or_default(),
-            log_format: settings.log_format.unwrap_or_default(),
-            audit: settings.audit.unwrap_or_default(),
+            live: LiveConfig::new(Live {
+                disk_reserve: disk_reserve(settings.disk_reserve)?,
+                log: Log {
+                    level: settings.log_level.unwrap_or_default(),
+                    format: settings.log_format.unwrap_or_default(),
+                    audit: settings.audit.unwrap_or_default(),
+                },
+            }),
         })
     }
 
@@ -121,6 +122,11 @@ pub(super) fn names(name: Option<String>) -> Result<(NodeName, ClientName), Conf
     let name = name.unwrap_or_else(host);
     let checked = NodeName::new(name.as_str()).zip(ClientName::new(name.as_str()).ok());
     checked.ok_or(ConfigError::Name { name })
+}
+
+fn disk_reserve(text: Option<String>) -> Result<DiskReserve, ConfigError> {
+    let Some(text) = text else { return Ok(DiskReserve::default()) };
+    text.trim().parse().map_err(|_| ConfigError::DiskReserve { text })
 }
 
 fn secret(path: &Path) -> Result<Secret, ConfigError> {

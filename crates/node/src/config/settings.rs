@@ -68,6 +68,10 @@ pub struct HostSettings {
     #[arg(long, env = "BERTH_RECONCILE_SECONDS", hide_env_values = true, value_name = "SECONDS")]
     pub reconcile_seconds: Option<u64>,
 
+    /// Room kept free on the data directory's file system: SIZE[KiB|MiB|GiB] or N% [default: 5%, 1GiB at most]
+    #[arg(long, env = "BERTH_DISK_RESERVE", hide_env_values = true, value_name = "SIZE")]
+    pub disk_reserve: Option<String>,
+
     /// How much to log [default: info]
     #[arg(long, env = "BERTH_LOG_LEVEL", hide_env_values = true, value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
@@ -136,7 +140,7 @@ pub struct AgentSettings {
 }
 
 /// How much is logged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// What failed.
@@ -189,6 +193,35 @@ impl Settings {
         let wrong = |source| ConfigError::Syntax { path: path.to_owned(), source };
         toml::from_str(&text).map_err(wrong)
     }
+
+    /// The keys that the two do not have alike.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let (a, b) = (&self.host, &other.host);
+        let host = [
+            ("name", a.name != b.name),
+            ("data-dir", a.data_dir != b.data_dir),
+            ("api-socket", a.api_socket != b.api_socket),
+            ("plugin-socket", a.plugin_socket != b.plugin_socket),
+            ("bootstrap-secret-file", a.bootstrap_secret_file != b.bootstrap_secret_file),
+            ("realm", a.realm != b.realm),
+            ("insecure", a.insecure != b.insecure),
+            ("docker-socket", a.docker_socket != b.docker_socket),
+            ("reconcile-seconds", a.reconcile_seconds != b.reconcile_seconds),
+            ("disk-reserve", a.disk_reserve != b.disk_reserve),
+            ("log-level", a.log_level != b.log_level),
+            ("log-format", a.log_format != b.log_format),
+        ];
+        let (a, b) = (&self.member, &other.member);
+        let member = [
+            ("listen", a.listen != b.listen),
+            ("bootstrap", a.bootstrap != b.bootstrap),
+            ("initial-cluster", a.initial_cluster != b.initial_cluster),
+            ("snapshot-after", a.snapshot_after != b.snapshot_after),
+        ];
+        let agent = [("server", self.agent.server != other.agent.server)];
+        let all = host.into_iter().chain(member).chain(agent);
+        all.filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
 }
 
 impl HostSettings {
@@ -205,6 +238,7 @@ impl HostSettings {
             insecure: self.insecure.or(other.insecure),
             docker_socket: self.docker_socket.or(other.docker_socket),
             reconcile_seconds: self.reconcile_seconds.or(other.reconcile_seconds),
+            disk_reserve: self.disk_reserve.or(other.disk_reserve),
             log_level: self.log_level.or(other.log_level),
             log_format: self.log_format.or(other.log_format),
             audit: self.audit.or(other.audit),

@@ -9,7 +9,7 @@ use crate::sender::SubmitError;
 pub(super) fn submit_error(error: SubmitError) -> IpamError {
     match error {
         SubmitError::Rejected(rejection) => rejected(&rejection),
-        SubmitError::NotExecuted(reason) => {
+        SubmitError::NotExecuted(reason) | SubmitError::NoRoom(reason) => {
             IpamError::unavailable(format!("nothing was changed: {reason}"))
         }
         error @ SubmitError::Forgotten(_) => IpamError::unavailable(error.to_string()),

@@ -156,7 +156,9 @@ impl Half {
         let outcome = self.sender.run(&ticket, deadline).await;
         let open = match &outcome {
             Err(SubmitError::Unknown(_)) => true,
-            Err(SubmitError::NotExecuted(_)) => matches!(fate, Fate::Finish),
+            Err(SubmitError::NotExecuted(_) | SubmitError::NoRoom(_)) => {
+                matches!(fate, Fate::Finish)
+            }
             _ => false,
         };
         if open {
@@ -198,7 +200,9 @@ impl Half {
             match self.sender.run(ticket, Deadline::after(SETTLE_ATTEMPT)).await {
                 Ok(response) => return Some(response),
                 Err(SubmitError::Rejected(_) | SubmitError::Forgotten(_)) => return None,
-                Err(SubmitError::NotExecuted(_) | SubmitError::Unknown(_)) => {
+                Err(
+                    SubmitError::NotExecuted(_) | SubmitError::NoRoom(_) | SubmitError::Unknown(_),
+                ) => {
                     tokio::time::sleep(SETTLE_PAUSE).await;
                 }
             }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use berth_allocator::{Answer, Envelope};
 use berth_replication::{
-    Consistency, Deadline, Ledger, LedgerError, LogIndex, ProposeError, Proposed, ReadError,
-    Replica, Servers,
+    Consistency, Deadline, Ledger, LedgerError, LogIndex, NotExecuted, ProposeError, Proposed,
+    ReadError, Replica, Servers,
 };
 
 use super::SubmitError;
@@ -63,6 +63,7 @@ impl Target {
                 let submitted = ledger.submit(envelope).await;
                 return submitted.map(|answer| (None, answer)).map_err(|error| match error {
                     LedgerError::Refused { reason } => SubmitError::NotExecuted(reason),
+                    LedgerError::NoRoom { reason } => SubmitError::NoRoom(reason),
                     error => SubmitError::Unknown(error.to_string()),
                 });
             }
@@ -77,6 +78,7 @@ impl Target {
 impl From<ProposeError> for SubmitError {
     fn from(error: ProposeError) -> Self {
         match error {
+            ProposeError::NotExecuted(NotExecuted::NoRoom { reason }) => Self::NoRoom(reason),
             ProposeError::NotExecuted(why) => Self::NotExecuted(why.to_string()),
             ProposeError::Unknown { reason } => Self::Unknown(reason),
         }

@@ -18,7 +18,7 @@ use crate::proposer::Execute;
 use crate::raft::{PeerNode, Proposal, Raft, TypeConfig};
 use crate::reads::Confirm;
 use crate::transport::{CallError, Failure, Lane, Links, Request, Response};
-use crate::{Clock, Deadline, NodeId};
+use crate::{Clock, Deadline, Gate, NodeId};
 
 /// Why something was not done. All but [`Hindrance::Unknown`] say that it was not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,7 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     /// Whose turn it is to change the membership, while this node leads.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
+    pub(super) gate: Gate,
 }
 
 /// The index and the answers of an executed batch.
@@ -99,6 +100,10 @@ impl Core {
         &self.applied
     }
 
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     pub(crate) fn links(&self) -> &Links {
         &self.links
     }
@@ -112,6 +117,8 @@ impl Core {
         if !self.raft.is_leader() {
             return Err(Failure::NotLeader);
         }
+        let passed = self.gate.pass(commands.iter().map(|envelope| &envelope.command));
+        passed.map_err(|reason| Failure::Refused { reason })?;
         let unknown = |reason: String| Failure::Unknown { reason };
         let proposal = Proposal::new(Batch { at: self.clock.now(), commands })
             .map_err(|error| Failure::Refused { reason: error.to_string() })?;

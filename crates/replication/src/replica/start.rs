@@ -25,7 +25,7 @@ use crate::rocks::{LOST, RaftLog, StoreError};
 use crate::secret::Proof;
 use crate::snapshot::{SnapshotError, SnapshotStore};
 use crate::transport::{Channel, Identity, Links, PeerListener, Server};
-use crate::{Clock, Config, Fatal, NodeId, Secret};
+use crate::{Clock, Config, Fatal, Gate, NodeId, Secret};
 
 /// A node could not start. Nothing was changed, beyond what an earlier start left.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +104,8 @@ pub(super) async fn start(
     let raft = Raft::new(node.get(), Arc::new(library), network, kept.log, kept.machine)
         .await
         .map_err(|error| recover(error.to_string()))?;
-    let core = Core { raft, applied, links, clock, turn: Arc::default() };
+    let (turn, gate) = (Arc::default(), Gate::default());
+    let core = Core { raft, applied, links, clock, turn, gate };
 
     let mut tasks = JoinSet::new();
     let respondent = RespondentSlot::default();
