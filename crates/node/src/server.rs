@@ -147,6 +147,7 @@ fn replica_config(config: &ServerConfig) -> Config {
         advertise: config.advertise.clone(),
         learner: config.learner,
         secret: config.host.secret.clone(),
+        keep_secret: config.keep_secret,
         insecure: config.host.insecure,
         tuning: config.snapshot_after.map_or_else(Tuning::default, |entries| Tuning {
             snapshot_after: entries,

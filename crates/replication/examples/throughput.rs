@@ -87,6 +87,7 @@ async fn start(dir: &Path) -> Vec<Replica> {
             advertise: None,
             learner: false,
             secret: None,
+            keep_secret: false,
             insecure: false,
             tuning: Tuning::default(),
         };

@@ -32,6 +32,8 @@ pub struct Config {
     /// What all members know, and what their certificates follow from; `None` only where the data directory
     /// tells, since a token told it, or where nobody else can reach them: without it they speak plaintext.
     pub secret: Option<Secret>,
+    /// The data directory keeps the secret when it is made: nobody gives it at the next start.
+    pub keep_secret: bool,
     /// Has them speak plaintext, anywhere, whether or not there is a secret.
     pub insecure: bool,
     /// Times and sizes.

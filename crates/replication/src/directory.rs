@@ -175,11 +175,13 @@ impl<'a> NewOwner<'a> {
 
 impl DataDirectory {
     /// Locks the directory of this node, making it if it does not exist, for the `first` member that the
-    /// node is by its list. A member that was admitted takes no notice of a list.
+    /// node is by its list. A member that was admitted takes no notice of a list. A directory that is made
+    /// keeps the secret, if there is one to `keep`.
     pub(crate) fn open(
         path: &Path,
         name: &NodeName,
         first: Option<(ClusterId, NodeId)>,
+        keep: Option<&Secret>,
     ) -> Result<Self, DirectoryError> {
         if first.is_none() && !path.join(RECORD_FILE).exists() {
             return Err(DirectoryError::Empty { path: path.to_owned() });
@@ -191,7 +193,8 @@ impl DataDirectory {
             (None, None) => return Err(DirectoryError::Empty { path: path.to_owned() }),
             (None, Some((cluster, node))) => {
                 ensure_empty(path)?;
-                (own(path, NewOwner::first(cluster, node, name))?, false)
+                let owner = NewOwner { secret: keep, ..NewOwner::first(cluster, node, name) };
+                (own(path, owner)?, false)
             }
         };
         let directory = Self { path: path.to_owned(), owner: Mutex::new(owner), _lock: lock };
@@ -501,7 +504,7 @@ mod tests {
 
     fn open(path: &Path, node: u64, name: &str) -> Result<DataDirectory, DirectoryError> {
         let first = (CLUSTER, NodeId::new(node));
-        DataDirectory::open(path, &NodeName::new(name).unwrap(), Some(first))
+        DataDirectory::open(path, &NodeName::new(name).unwrap(), Some(first), None)
     }
 
     #[test]
@@ -538,7 +541,7 @@ mod tests {
     fn an_admitted_members_directory_needs_no_list_and_takes_its_clusters() {
         let dir = tempfile::tempdir().unwrap();
         let (path, name) = (dir.path().join("raft"), NodeName::new("b").unwrap());
-        let find = |first| DataDirectory::open(&path, &name, first);
+        let find = |first| DataDirectory::open(&path, &name, first, None);
         assert!(matches!(find(None), Err(DirectoryError::Empty { .. })));
         assert!(!path.exists(), "nothing was made");
         assert!(DataDirectory::is_unused(&path).unwrap());

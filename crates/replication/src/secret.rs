@@ -4,6 +4,8 @@
 //! with each greeting. In plaintext that hash keeps mistakes out, not an attacker who can read the
 //! network; hence plaintext is for loopback, unless it is asked for.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -44,6 +46,13 @@ impl Secret {
             return Err(SecretError::Length { length, min, max });
         }
         Ok(Self(secret.to_owned()))
+    }
+
+    /// One that nobody guesses, of printable characters.
+    pub fn random() -> std::io::Result<Self> {
+        let mut bytes = [0; 32];
+        crate::fill_random(&mut bytes).map_err(std::io::Error::other)?;
+        Ok(Self(BASE64_URL_SAFE_NO_PAD.encode(bytes).into_bytes()))
     }
 
     /// Its bytes.

@@ -46,6 +46,7 @@ impl Node {
             learner: false,
             listen: address.clone(),
             secret: secret.map(|secret| Secret::new(secret).unwrap()),
+            keep_secret: false,
             insecure: false,
             tuning: Tuning::default(),
         };

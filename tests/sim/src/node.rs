@@ -225,6 +225,7 @@ async fn replica(
         advertise: None,
         learner: false,
         secret: Some(secret()),
+        keep_secret: false,
         insecure: true,
         tuning: config.tuning.clone(),
     };

@@ -49,6 +49,7 @@ async fn replicas(nodes: &[Node]) -> Vec<Replica> {
             advertise: None,
             learner: false,
             secret: None,
+            keep_secret: false,
             insecure: false,
             tuning: Tuning::default(),
         };

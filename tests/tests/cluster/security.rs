@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use berth_node::api::types::{Space, Status};
-use berth_tests::{Block, Cluster, LOCAL, Node, binary, blocks, eventually};
+use berth_tests::{Block, Cluster, LOCAL, Node, binary, blocks, eventually, free_ports};
 use tokio::process::Command;
 
 const PAGE: &str = include_str!("../../../docs/operating/security.md");
@@ -289,4 +289,44 @@ async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
         node.ask::<Vec<Space>>(&["space", "ls"])
     );
     assert_eq!(again.len(), spaces.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_forms_alone_makes_its_own_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = || format!("127.0.0.1:{}", free_ports(1)[0]);
+    // Neither is given a secret.
+    let mut first = Node::newcomer(dir.path(), "n1", &port(), "");
+    first.further = vec!["--bootstrap".into()];
+    first.start();
+    first.ready().await;
+    assert!(first.status().await.unwrap().certificate_expires.is_some());
+    let kept = first.data_dir.join("raft/secret");
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let token = String::from_utf8(first.run(&["cluster", "join-token"]).await.stdout).unwrap();
+    let mut second = Node::newcomer(dir.path(), "n2", &port(), token.trim());
+    second.start();
+    second.ready().await;
+    let told = fs::read(second.data_dir.join("raft/secret")).unwrap();
+    assert_eq!(told, fs::read(&kept).unwrap());
+
+    // Nor at the next start.
+    for node in [&mut first, &mut second] {
+        node.stop().await;
+    }
+    first.further.clear();
+    second.forget_its_list();
+    for node in [&mut first, &mut second] {
+        node.start();
+    }
+    first.ready().await;
+    second.ready().await;
+    assert!(second.status().await.unwrap().certificate_expires.is_some());
+    let mut plain = Node::newcomer(dir.path(), "n3", &port(), "");
+    plain.further = vec!["--bootstrap".into(), "--insecure".into()];
+    plain.start();
+    plain.ready().await;
+    assert!(!plain.data_dir.join("raft/secret").exists());
+    assert_eq!(plain.status().await.unwrap().certificate_expires, None);
 }

@@ -40,6 +40,7 @@ impl Cluster {
             advertise: None,
             learner: false,
             secret: None,
+            keep_secret: false,
             insecure: false,
             tuning: Tuning::default(),
         };

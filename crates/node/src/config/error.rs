@@ -17,6 +17,9 @@ pub enum ConfigError {
         #[source]
         source: io::Error,
     },
+    /// No secret can be made.
+    #[error("the system gives no random numbers for a secret")]
+    Random(#[source] io::Error),
     /// What a token told cannot be read in the data directory.
     #[error(transparent)]
     Directory(DirectoryError),

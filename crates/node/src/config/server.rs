@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use berth_replication::{JoinConfig, Member, NodeName, holds_cluster, told_secret};
+use berth_replication::{JoinConfig, Member, NodeName, Secret, holds_cluster, told_secret};
 
 use super::host::{HostConfig, is_address, is_loopback, names};
 use super::join::join_config;
@@ -23,6 +23,8 @@ pub struct ServerConfig {
     pub join: Option<JoinConfig>,
     /// It stays a learner.
     pub learner: bool,
+    /// Its data directory keeps the secret, which was made for it.
+    pub keep_secret: bool,
     /// Log entries after which a snapshot is made, if not as usual.
     pub snapshot_after: Option<u64>,
 }
@@ -36,6 +38,12 @@ impl ServerConfig {
         let known = holds_cluster(&raft);
         if host.secret.is_none() && known {
             host.secret = told_secret(&raft).map_err(ConfigError::Directory)?;
+        }
+        // A cluster that nobody has to be told the secret of makes its own.
+        let forms_alone = !known && member.join.is_none() && member.initial_cluster.is_none();
+        let keep_secret = forms_alone && host.secret.is_none() && !host.insecure;
+        if keep_secret {
+            host.secret = Some(Secret::random().map_err(ConfigError::Random)?);
         }
         let reached = advertise.clone().unwrap_or_else(|| listen.clone());
         let members = match member.initial_cluster.as_deref() {
@@ -64,7 +72,7 @@ impl ServerConfig {
         let join = join.transpose()?;
         let learner = member.learner.unwrap_or_default();
         let snapshot_after = member.snapshot_after;
-        Ok(Self { host, members, listen, advertise, join, learner, snapshot_after })
+        Ok(Self { host, members, listen, advertise, join, learner, keep_secret, snapshot_after })
     }
 
     /// How a host joins with a token, whether or not there is data already.

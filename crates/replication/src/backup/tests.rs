@@ -268,6 +268,7 @@ async fn a_node_whose_state_is_another_shows_at_a_mark() {
             advertise: None,
             learner: false,
             secret: None,
+            keep_secret: false,
             insecure: false,
             tuning: Tuning::default(),
         };

@@ -178,7 +178,7 @@ fn id(term: u64, index: u64) -> LogId {
 
 async fn live(dir: &Path, plan: &Plan, fatal: &Fatal) -> Result<()> {
     let name = NodeName::new("ada").unwrap();
-    let directory = DataDirectory::open(dir, &name, Some((CLUSTER, NodeId::new(1))))?;
+    let directory = DataDirectory::open(dir, &name, Some((CLUSTER, NodeId::new(1))), None)?;
     let log = RaftLog::open(dir, fatal)?;
     let needed = log.purged().map(|purged| purged.index());
     let (snapshots, loaded) = SnapshotStore::open(&dir.join("snapshots"), CLUSTER, needed)?;

@@ -30,7 +30,8 @@ pub(super) struct Recovered {
 
 /// Reads all that the directory holds. Blocks.
 pub(super) fn recover(config: &LedgerConfig, fatal: &Fatal) -> Result<Recovered, LedgerStartError> {
-    let directory = DataDirectory::open(&config.dir, &config.name, Some((LEDGER, NodeId::new(1))))
+    let own = Some((LEDGER, NodeId::new(1)));
+    let directory = DataDirectory::open(&config.dir, &config.name, own, None)
         .map_err(LedgerStartError::Directory)?;
     let opened = || {
         let store = Arc::new(Store::open(&config.dir.join("log"))?);

@@ -226,7 +226,8 @@ impl Kept {
         let origin = Origin::read(path).map_err(StartError::Directory)?;
         let listed = listed(config, origin.as_ref())?;
         let first = listed.as_ref().map(|(listed, node)| (listed.id, *node));
-        let directory = DataDirectory::open(path, &config.name, first);
+        let keep = config.secret.as_ref().filter(|_| config.keep_secret);
+        let directory = DataDirectory::open(path, &config.name, first, keep);
         let directory = directory.map_err(StartError::Directory)?;
         let (cluster, told) = (directory.cluster(), directory.secret());
         let told = told.map_err(StartError::Directory)?;

@@ -39,7 +39,7 @@ fn node(cluster: ClusterId, number: u64, certified: u64) -> Node {
     let dir = tempfile::tempdir().unwrap();
     let (node, name) = (NodeId::new(number), NodeName::new(format!("n{number}")).unwrap());
     let directory =
-        Arc::new(DataDirectory::open(dir.path(), &name, Some((cluster, node))).unwrap());
+        Arc::new(DataDirectory::open(dir.path(), &name, Some((cluster, node)), None).unwrap());
     let identity = Identity {
         node,
         cluster,
@@ -160,6 +160,7 @@ async fn a_connection_ends_with_its_certificate() {
         advertise: None,
         learner: false,
         secret: Some(secret()),
+        keep_secret: false,
         insecure: false,
         tuning: Tuning::default(),
     };

@@ -134,6 +134,7 @@ impl World {
             advertise: None,
             learner: false,
             secret: Some(Secret::new(b"a secret for the tests").unwrap()),
+            keep_secret: false,
             insecure: false,
             tuning: tuning.clone(),
         };

@@ -45,6 +45,7 @@ impl Replicas {
             advertise: None,
             learner: false,
             secret: None,
+            keep_secret: false,
             insecure: false,
             tuning,
         }

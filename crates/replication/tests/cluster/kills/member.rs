@@ -128,6 +128,7 @@ fn config(dir: &Path) -> Config {
         advertise: None,
         learner: false,
         secret: Some(Secret::new(b"a secret for the tests").unwrap()),
+        keep_secret: false,
         insecure: false,
         tuning: Tuning { snapshot_after: 20, log_keep: 5, ..tuning() },
     }
