@@ -178,7 +178,7 @@ async fn what_cannot_be_is_refused_and_says_what_to_do() {
     let mut stranger = cluster.newcomer("n4", "nonsense");
     stranger.start();
     assert_eq!(stranger.ended(PATIENCE).await.code(), Some(2));
-    assert!(stranger.log().contains("this is no join token"), "{}", stranger.log());
+    assert!(stranger.log().contains("this is no token"), "{}", stranger.log());
     let mut stranger = cluster.newcomer("n5", &token[..token.len() - 2]);
     stranger.start();
     assert_eq!(stranger.ended(PATIENCE).await.code(), Some(2));

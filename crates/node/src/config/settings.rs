@@ -210,10 +210,15 @@ impl Settings {
             ("disk-reserve", a.disk_reserve != b.disk_reserve),
             ("log-level", a.log_level != b.log_level),
             ("log-format", a.log_format != b.log_format),
+            ("audit", a.audit != b.audit),
         ];
         let (a, b) = (&self.member, &other.member);
         let member = [
             ("listen", a.listen != b.listen),
+            ("advertise", a.advertise != b.advertise),
+            ("join", a.join != b.join),
+            ("replace", a.replace != b.replace),
+            ("learner", a.learner != b.learner),
             ("bootstrap", a.bootstrap != b.bootstrap),
             ("initial-cluster", a.initial_cluster != b.initial_cluster),
             ("snapshot-after", a.snapshot_after != b.snapshot_after),
