@@ -120,6 +120,13 @@ impl State {
             Command::MakeToken(wanted) => self.make_token(wanted),
             Command::RevokeToken { token } => self.revoke_token(*token),
             Command::UseToken { hash, by } => self.use_token(hash, by),
+            Command::RaiseLevel { to } if *to < self.level => {
+                Err(Rejection::LevelReached { level: self.level })
+            }
+            Command::RaiseLevel { to } => {
+                self.level = *to;
+                Ok(Response::Done)
+            }
             Command::Batch(commands) => self.execute_all(client, commands),
         }
     }

@@ -13,8 +13,8 @@ use crate::names::{ClientName, Labels, PoolName, SpaceName, Text};
 use crate::settings::SpaceSettings;
 use crate::token::{MakeToken, TokenHash};
 use crate::{
-    ClaimId, Family, Incarnation, Millis, PoolId, Prefix, Revision, Sequence, SessionId, Timestamp,
-    TokenId,
+    ClaimId, Family, Incarnation, Level, Millis, PoolId, Prefix, Revision, Sequence, SessionId,
+    Timestamp, TokenId,
 };
 
 /// Commands that are decided together: the content of one log entry.
@@ -136,6 +136,11 @@ pub enum Command {
         /// Its name.
         by: Text,
     },
+    /// Raises the level of the cluster: from then on nodes that do not know it stop.
+    RaiseLevel {
+        /// To which.
+        to: Level,
+    },
 }
 
 impl Command {
@@ -172,7 +177,8 @@ impl Command {
             | Self::Batch(_)
             | Self::MakeToken(_)
             | Self::RevokeToken { .. }
-            | Self::UseToken { .. } => None,
+            | Self::UseToken { .. }
+            | Self::RaiseLevel { .. } => None,
         }
     }
 }

@@ -23,6 +23,7 @@ mod cooling;
 mod ids;
 mod invariants;
 mod key_table;
+mod level;
 pub mod limits;
 mod names;
 mod pool;
@@ -47,6 +48,7 @@ pub use command::{
 };
 pub use ids::{ClaimId, Incarnation, Millis, Revision, Sequence, SessionId, Timestamp, TokenId};
 pub use invariants::Violation;
+pub use level::Level;
 pub use names::{ClientName, Labels, NameError, PoolName, SpaceName, Text};
 pub use pool::{Holding, Pool};
 pub use pool_id::{PoolId, PoolIdError};

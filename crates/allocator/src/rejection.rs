@@ -10,7 +10,7 @@ use crate::claim::AddressKind;
 use crate::limits;
 use crate::names::{ClientName, SpaceName, Text};
 use crate::settings::SettingsError;
-use crate::{ClaimId, Incarnation, PoolId, Prefix, SessionId, Timestamp};
+use crate::{ClaimId, Incarnation, Level, PoolId, Prefix, SessionId, Timestamp};
 
 /// Why a command was refused. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -216,6 +216,12 @@ pub enum Rejection {
     /// A token that nobody could ever use.
     #[error("the token would be void: give it a use and a lifetime, and a secret of its own")]
     VoidToken,
+    /// A level is never lowered.
+    #[error("the cluster is at level {level} already, and a level is never lowered")]
+    LevelReached {
+        /// The level.
+        level: Level,
+    },
 }
 
 /// The pool that is in the way of another.
@@ -354,6 +360,7 @@ impl Rejection {
             Self::Misplaced { .. } => "BERTH-0030",
             Self::UnknownToken => "BERTH-0031",
             Self::VoidToken => "BERTH-0032",
+            Self::LevelReached { .. } => "BERTH-0033",
         }
     }
 }

@@ -18,11 +18,24 @@ use crate::session::{Client, Session};
 use crate::settings::{Reservation, SpaceSettings};
 use crate::space::Space;
 use crate::token::Token;
-use crate::{Family, Prefix, Revision, SessionId, State, Timestamp};
+use crate::{Family, Level, Prefix, Revision, SessionId, State, Timestamp};
 
 /// A [`State`] in the form in which it is written and sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
+    revision: Revision,
+    now: Timestamp,
+    clients: Vec<Client>,
+    spaces: Vec<SpacePart>,
+    behind: Behind,
+    tokens: Vec<Token>,
+    #[serde(skip_serializing_if = "Level::is_first")]
+    level: Level,
+}
+
+/// As version 3 has it, in which clusters of the first level write it still.
+#[derive(Deserialize)]
+struct Third {
     revision: Revision,
     now: Timestamp,
     clients: Vec<Client>,
@@ -82,22 +95,33 @@ struct SetPart {
 
 impl Record for Snapshot {
     const KIND: Kind = Kind::State;
-    const VERSION: u8 = 3;
+    const VERSION: u8 = 4;
     /// 3 GiB: [`STATE_BYTES_MAX`](crate::limits::STATE_BYTES_MAX), and 1 GiB for what other limits
     /// hold small: sessions (400 MB where all hosts have one in all spaces), clients, settings
     /// (10 MB together), and the answers that clients have not heard.
     const LIMIT: usize = 3 << 30;
 
+    fn version(&self) -> u8 {
+        if self.level.is_first() { Self::VERSION - 1 } else { Self::VERSION }
+    }
+
     fn upgrade(version: u8, body: &[u8]) -> Result<Self, DecodeError> {
-        let Second { revision, now, clients, spaces, behind } = match version {
+        let (behind, tokens) = (Behind::default(), Vec::new());
+        let Third { revision, now, clients, spaces, behind, tokens } = match version {
             1 => {
                 let First { revision, now, clients, spaces } = decode_body(Self::KIND, body)?;
-                Second { revision, now, clients, spaces, behind: Behind::default() }
+                Third { revision, now, clients, spaces, behind, tokens }
             }
-            2 => decode_body(Self::KIND, body)?,
+            2 => {
+                let second = decode_body(Self::KIND, body)?;
+                let Second { revision, now, clients, spaces, behind } = second;
+                Third { revision, now, clients, spaces, behind, tokens }
+            }
+            3 => decode_body(Self::KIND, body)?,
             found => return Err(DecodeError::UnknownVersion { kind: Self::KIND, found }),
         };
-        Ok(Self { revision, now, clients, spaces, behind, tokens: Vec::new() })
+        let level = Level::FIRST;
+        Ok(Self { revision, now, clients, spaces, behind, tokens, level })
     }
 }
 
@@ -132,6 +156,7 @@ impl State {
                     .collect(),
             },
             tokens: self.tokens.to_vec(),
+            level: self.level,
         }
     }
 
@@ -142,8 +167,10 @@ impl State {
 
     /// The state that a snapshot holds.
     pub fn restore(snapshot: Snapshot) -> Result<Self, RestoreError> {
-        let Snapshot { revision, now, clients, spaces, behind, tokens } = snapshot;
-        let mut state = Self { revision, now, clients, behind: behind.state, ..Self::default() };
+        let Snapshot { revision, now, clients, spaces, behind, tokens, level } = snapshot;
+        let behind_since = behind.state;
+        let mut state =
+            Self { revision, now, clients, behind: behind_since, level, ..Self::default() };
         for (client, number) in state.clients.iter().zip(0..) {
             let twice = state.client_numbers.insert(client.name.clone(), ClientNumber(number));
             once("a client", twice.is_none())?;

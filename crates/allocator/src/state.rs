@@ -12,7 +12,7 @@ use crate::session::Client;
 use crate::settings::Sharing;
 use crate::space::Space;
 use crate::token::Tokens;
-use crate::{Limit, PoolId, Rejection, Revision, Timestamp};
+use crate::{Level, Limit, PoolId, Rejection, Revision, Timestamp};
 
 /// Everything that replicas agree on. A clone shares its bulk with the original, until one of them
 /// changes it.
@@ -27,6 +27,7 @@ pub struct State {
     /// It was restored at this revision, and may lack what was given after the backup.
     pub(crate) behind: Option<Revision>,
     pub(crate) tokens: Tokens,
+    pub(crate) level: Level,
     /// What all spaces take in a snapshot, at most: derived from them.
     pub(crate) bytes: u64,
 }
@@ -46,6 +47,11 @@ impl State {
     /// How many commands were executed.
     pub const fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// What every node of the cluster knows.
+    pub const fn level(&self) -> Level {
+        self.level
     }
 
     /// Whether it was restored, and nobody has said yet that it holds all that it should.

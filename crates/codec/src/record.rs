@@ -92,6 +92,12 @@ pub trait Record: Serialize + DeserializeOwned {
     /// Bytes that the whole record may take.
     const LIMIT: usize;
 
+    /// The version in which this value is written: an older one, where readers that know no newer one have to
+    /// read it.
+    fn version(&self) -> u8 {
+        Self::VERSION
+    }
+
     /// Reads a body that an older version wrote.
     fn upgrade(version: u8, _body: &[u8]) -> Result<Self, DecodeError> {
         Err(DecodeError::UnknownVersion { kind: Self::KIND, found: version })
@@ -100,7 +106,7 @@ pub trait Record: Serialize + DeserializeOwned {
 
 /// Encodes `value` as a record.
 pub fn encode<R: Record>(value: &R) -> Result<Vec<u8>, EncodeError> {
-    let mut bytes = vec![R::KIND as u8, R::VERSION];
+    let mut bytes = vec![R::KIND as u8, value.version()];
     bincode::serde::encode_into_std_write(value, &mut bytes, FORMAT)
         .map_err(|source| EncodeError::Format { kind: R::KIND, source })?;
     let checksum = crc32c::crc32c(&bytes);
@@ -140,7 +146,7 @@ pub fn write<R: Record>(value: &R, to: &mut impl Write) -> Result<(), EncodeErro
         EncodeError::Format { kind: R::KIND, source }
     };
     let mut summing = BufWriter::with_capacity(PIECE, Summing { to, checksum: 0, bytes: 0 });
-    summing.write_all(&[R::KIND as u8, R::VERSION]).map_err(failed)?;
+    summing.write_all(&[R::KIND as u8, value.version()]).map_err(failed)?;
     bincode::serde::encode_into_std_write(value, &mut summing, FORMAT)
         .map_err(|source| EncodeError::Format { kind: R::KIND, source })?;
     let Summing { to, checksum, bytes } =

@@ -11,7 +11,7 @@ use super::{
     RequestAddress, RequestPool, Reserve,
 };
 use crate::names::{ClientName, SpaceName, Text};
-use crate::{MakeToken, PoolId, SpaceSettings, TokenHash, TokenId};
+use crate::{Level, MakeToken, PoolId, SpaceSettings, TokenHash, TokenId};
 
 /// The variants of [`Command`], in the same order.
 #[derive(Deserialize)]
@@ -38,6 +38,7 @@ enum Single {
     MakeToken(MakeToken),
     RevokeToken { token: TokenId },
     UseToken { hash: TokenHash, by: Text },
+    RaiseLevel { to: Level },
 }
 
 #[derive(Deserialize)]

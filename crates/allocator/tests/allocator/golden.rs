@@ -11,8 +11,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use berth_allocator::{
-    Batch, Command, Evidence, FreeSuspect, MakeToken, Millis, Renew, Revision, Role, SessionId,
-    Snapshot, State, Text, TokenId,
+    Batch, Command, Evidence, FreeSuspect, Level, MakeToken, Millis, Rejection, Renew, Revision,
+    Role, SessionId, Snapshot, State, Text, TokenId,
 };
 use berth_codec::{Record, decode, encode};
 use expect_test::expect_file;
@@ -80,6 +80,8 @@ fn every_command() -> Vec<Command> {
         make(4, Role::Admin, None),
         Command::RevokeToken { token: TokenId::new(9) },
         Command::UseToken { hash: [1; 32], by: Text::new("n4").unwrap() },
+        Command::RaiseLevel { to: Level::new(0) },
+        Command::RaiseLevel { to: Level::FIRST },
     ]);
     all
 }
@@ -142,4 +144,23 @@ fn a_snapshot_of_version_2_is_read() {
     let state = read("snapshot-2.txt");
     assert!(state.is_behind() && state.spaces().any(|space| space.behind));
     assert_eq!((state.revision().get(), state.tokens().count()), (99, 0));
+}
+
+/// Only a cluster that was raised writes what its older nodes cannot read.
+#[test]
+fn a_snapshot_says_the_level_once_it_was_raised() {
+    let mut world = World::default();
+    world.send("host", Command::RaiseLevel { to: Level::FIRST }).unwrap();
+    let first = encode(&world.state.snapshot()).unwrap();
+    assert_eq!(first[1], 3);
+    world.send("host", Command::RaiseLevel { to: Level::new(2) }).unwrap();
+    let raised = encode(&world.state.snapshot()).unwrap();
+    assert_eq!(raised[1], 4);
+    let restored = State::restore(decode::<Snapshot>(&raised).unwrap()).unwrap();
+    assert_eq!((restored.level(), &restored), (Level::new(2), &world.state));
+    let lower = world.send("host", Command::RaiseLevel { to: Level::FIRST });
+    assert_eq!(lower, Err(Rejection::LevelReached { level: Level::new(2) }));
+    let mut written = Vec::new();
+    berth_codec::write(&world.state.snapshot(), &mut written).unwrap();
+    assert!(decode::<Snapshot>(&written).is_ok());
 }

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use berth_allocator::{
-    AddressKind, ClaimId, ClientName, Command, Evidence, Family, FreeSuspect, Labels, MakeToken,
-    Millis, OpenSession, Order, PoolId, PoolName, PoolRange, Prefix, Register, ReleaseAddress,
-    ReleasePool, Renew, RequestAddress, RequestPool, Reserve, Revision, Role, SessionId, Sharing,
-    SpaceName, SpaceSettings, Text, TokenId, WantedPool,
+    AddressKind, ClaimId, ClientName, Command, Evidence, Family, FreeSuspect, Labels, Level,
+    MakeToken, Millis, OpenSession, Order, PoolId, PoolName, PoolRange, Prefix, Register,
+    ReleaseAddress, ReleasePool, Renew, RequestAddress, RequestPool, Reserve, Revision, Role,
+    SessionId, Sharing, SpaceName, SpaceSettings, Text, TokenId, WantedPool,
 };
 use proptest::prelude::*;
 
@@ -107,6 +107,7 @@ fn single() -> impl Strategy<Value = Command> {
         pool_id().prop_map(|pool| Command::ClearBehind { pool }),
         prop::option::of(spaces()).prop_map(|space| Command::Resume { space }),
         tokens(),
+        (0_u16..4).prop_map(|to| Command::RaiseLevel { to: Level::new(to) }),
     ]
 }
 
