@@ -244,6 +244,8 @@ async fn changes_are_on_record_with_who_made_them() {
     succeeds(off, &["space", "create", "silent", "--shared"]).await;
     assert!(!recorded(off, &["audit="]), "{}", off.log());
 
+    // An agent speaks to the leader: it must be one that keeps a record.
+    succeeds(usual, &["cluster", "transfer-leader", usual.name()]).await;
     // An agent's user, and its engine: on its own record, and on that of the server it speaks to.
     let mut agent = cluster.unstarted_agent("worker", usual.listen());
     agent.start();

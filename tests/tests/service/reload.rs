@@ -71,7 +71,7 @@ async fn a_wrong_one_changes_nothing() {
         ("log-level = \"loud\"\n", "loud"),
         ("log-level = \"error\"\nnonsense = 1\n", "nonsense"),
         ("log-level = \"error\"\ndisk-reserve = \"much\"\n", "is not a size"),
-        ("log-level = \"error\"\nbootstrap-secret-file = \"/no/such\"\n", "/no/such"),
+        ("log-level = \"error\"\nrealm = \"a b\"\n", "a b"),
     ] {
         manager.heard().clear();
         let said = reload(node, wrong, "the one before it goes on").await;
