@@ -1,6 +1,6 @@
 # Thin by rule: what takes more than a line lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: build deb demo demo-down test storage backup fuzz models image plugin sim interleavings robustness swarm-test bench sbom docs fmt help
+.PHONY: build deb upgrade demo demo-down test storage backup fuzz models image plugin sim interleavings robustness swarm-test bench sbom docs fmt help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -58,6 +58,9 @@ chaos: ready ## faults in docker-compose for ten minutes, and a report in .chaos
 
 robustness: ready ## real processes behind proxies that break their connections (RUNS=22 SEED=1)
 	@scripts/robustness
+
+upgrade: ready ## a rolling upgrade under load, with two builds (FROM=commit)
+	@scripts/upgrade
 
 sbom: ready ## what the binary is built from, as CycloneDX, in target/sbom
 	@scripts/sbom

@@ -39,6 +39,8 @@ pub struct Node {
     role: Role,
     /// Further arguments of its process; a name among them replaces its own.
     pub further: Vec<String>,
+    /// Another build than the one under test.
+    pub binary: Option<PathBuf>,
     /// Variables of its process.
     pub environment: Vec<(String, String)>,
     process: Option<Child>,
@@ -95,6 +97,7 @@ impl Node {
             dir,
             role,
             further: Vec::new(),
+            binary: None,
             environment: Vec::new(),
             process: None,
         }
@@ -120,7 +123,7 @@ impl Node {
 
     /// `berth` with these arguments, free of the caller's own settings.
     pub fn berth(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(self.binary.clone().unwrap_or_else(binary));
         command
             .args(arguments)
             .arg("--config")

@@ -24,6 +24,7 @@ impl Level {
     }
 
     /// Whether nobody has raised it: snapshots say nothing of it then.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub(crate) const fn is_first(&self) -> bool {
         self.0 == Self::FIRST.0
     }

@@ -12,6 +12,7 @@ mod cluster;
 mod export;
 mod health;
 mod hosts;
+mod level;
 mod members;
 mod pieces;
 mod pools;
@@ -174,6 +175,7 @@ impl Api {
             .route("/v1/members/{member}", delete(members::remove))
             .route("/v1/members/{member}/promote", post(members::promote))
             .route("/v1/leader", put(members::lead))
+            .route("/v1/level", get(level::show).post(level::raise))
             .route("/v1/authority", get(tokens::authority))
             .route("/v1/tokens", get(tokens::list).post(tokens::create))
             .route("/v1/tokens/{id}", delete(tokens::revoke))

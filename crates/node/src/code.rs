@@ -58,13 +58,15 @@ pub enum Code {
     NotAllowed,
     /// No token, or none that is known.
     WhoAreYou,
+    /// A member does not know the level, or did not say.
+    NotAllKnow,
     /// The disk has less room than its reserve: nothing new is given.
     NoRoom,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Unavailable,
         Self::OutcomeUnknown,
         Self::BadRequest,
@@ -91,6 +93,7 @@ impl Code {
         Self::TooOften,
         Self::NotAllowed,
         Self::WhoAreYou,
+        Self::NotAllKnow,
         Self::NoRoom,
     ];
 
@@ -123,6 +126,7 @@ impl Code {
             Self::TooOften => "BERTH-0150",
             Self::NotAllowed => "BERTH-0151",
             Self::WhoAreYou => "BERTH-0152",
+            Self::NotAllKnow => "BERTH-0160",
             Self::NoRoom => "BERTH-0140",
         }
     }

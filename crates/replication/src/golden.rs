@@ -1,9 +1,11 @@
 //! The encodings, held fixed: a change here is a new version of a format, or a mistake.
 
+use berth_allocator::Level;
 use std::collections::{BTreeMap, BTreeSet};
 
 use berth_codec::Record;
 
+use crate::Build;
 use crate::membership::{Admission, ChangeFailure, Grant, Standing};
 use crate::raft::{
     EntryRecord, LogPosition, MembershipRecord, PayloadRecord, PeerRecord, VoteRecord,
@@ -159,7 +161,8 @@ fn of_members() -> String {
     let (cluster, node) = (ClusterId::new([7; 16]), NodeId::new(20));
     let name = NodeName::new("d").unwrap();
     let hello = JoinHello { protocol: 1, cluster, name: name.clone(), key: [9; 32] };
-    let admission = Admission { name, address: "h:1".into(), replace: true };
+    let newest = Level::new(2);
+    let admission = Admission { name, address: "h:1".into(), replace: true, newest };
     let peer = PeerRecord { name: "a".into(), address: "h:1".into() };
     let grant = Grant { node, since: 9, members: BTreeMap::from([(1, peer)]), secret: None };
     let change = |change| Request::Change { change, patience_ms: 5 };
@@ -181,6 +184,8 @@ fn of_members() -> String {
         line("ask-standing", &Request::Standing { node, since: 9 }),
         line("unsuspected", &Response::Standing(Standing::Unsuspected { leader: Some(2) })),
         line("removed", &Response::Standing(Standing::Removed { by: 30 })),
+        line("ask-build", &Request::Build),
+        line("build", &Response::Build(Build { version: "1.2.3".into(), newest: Level::new(2) })),
         crate::token::golden(),
     ]
     .concat()

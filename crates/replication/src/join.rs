@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use berth_allocator::Level;
 use berth_pki::Purpose;
 
 use crate::directory::{DataDirectory, DirectoryError, NewOwner};
@@ -113,8 +114,9 @@ fn make(dir: &Path, config: &JoinConfig, grant: Grant) -> Result<(), DirectoryEr
 
 async fn ask(config: &JoinConfig, deadline: Deadline) -> Result<Grant, JoinError> {
     let JoinConfig { token, name, address, replace, insecure, .. } = config;
+    let (name, address, replace) = (name.clone(), address.clone(), *replace);
     let hello = JoinHello::new(name.clone(), token);
-    let admission = Admission { name: name.clone(), address: address.clone(), replace: *replace };
+    let admission = Admission { name, address, replace, newest: Level::NEWEST };
     let channel = Channel::of_bearer(token.authority(), *insecure, Purpose::Join);
     let channel = channel.map_err(JoinError::Certificate)?;
     let mut unsettled = None;

@@ -21,6 +21,7 @@ extern crate shuttle_tokio as tokio;
 mod attendants;
 mod backup;
 mod blocking;
+mod build_info;
 mod clock;
 mod cluster;
 mod config;
@@ -64,6 +65,7 @@ pub use backup::{
     Backup, BackupCheck, BackupError, BackupFile, BackupInfo, RestorationId, Restore, RestoreError,
     Restored, restore,
 };
+pub use build_info::{Build, UnknownLevel};
 pub use clock::{Clock, SystemClock};
 pub use cluster::{ClusterError, Member};
 pub use config::{Config, ConfigError, Tuning};

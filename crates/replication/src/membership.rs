@@ -188,6 +188,17 @@ pub enum MembershipRefusal {
         /// Its reason.
         reason: String,
     },
+    /// The newcomer's build is too old.
+    #[error(
+        "the cluster is at level {level}, and the host that would join knows level {newest} at most: install \
+         the version of Berth there that the members run"
+    )]
+    TooOld {
+        /// What the newcomer knows.
+        newest: u16,
+        /// The cluster's.
+        level: u16,
+    },
     /// Nobody may join with the token.
     #[error(
         "the token was never made, has expired, was used up, or was revoked: have another one made \

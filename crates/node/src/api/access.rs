@@ -36,7 +36,7 @@ impl Need {
             "backup" | "tokens" | "join-tokens" => Self::Cluster,
             "" if method.is_safe() && matches!(rest, "livez" | "readyz") => Self::Nothing,
             _ if method.is_safe() => Self::Read,
-            "members" | "leader" | "resume" => Self::Cluster,
+            "members" | "leader" | "resume" | "level" => Self::Cluster,
             // It changes nothing.
             "verify" => Self::Read,
             "suspects" => Self::Allocate,
@@ -125,6 +125,8 @@ mod tests {
             ("POST", "/v1/join-tokens", Need::Cluster),
             ("DELETE", "/v1/members/n3", Need::Cluster),
             ("PUT", "/v1/leader", Need::Cluster),
+            ("GET", "/v1/level", Need::Read),
+            ("POST", "/v1/level", Need::Cluster),
             ("POST", "/v1/resume", Need::Cluster),
             ("POST", "/v1/verify", Need::Read),
             ("POST", "/v1/suspects/free", Need::Allocate),

@@ -37,9 +37,11 @@ impl Problem {
             Code::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
             Code::BadRequest => StatusCode::BAD_REQUEST,
             Code::NoSuchPath | Code::NotInAnyPool | Code::NoSuchMember => StatusCode::NOT_FOUND,
-            Code::QuorumAtRisk | Code::NotCaughtUp | Code::MembershipRefused | Code::NoToken => {
-                StatusCode::CONFLICT
-            }
+            Code::QuorumAtRisk
+            | Code::NotCaughtUp
+            | Code::MembershipRefused
+            | Code::NoToken
+            | Code::NotAllKnow => StatusCode::CONFLICT,
             Code::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::TooOften => StatusCode::TOO_MANY_REQUESTS,

@@ -208,6 +208,40 @@ pub struct Authority {
     pub certificate: String,
 }
 
+/// The feature level: what all nodes of a cluster know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterLevel {
+    /// The level.
+    pub level: u16,
+    /// The newest level that all members know: to this it can be raised. Nothing where one of them did not
+    /// say.
+    pub all_know: Option<u16>,
+    /// What each member knows.
+    pub members: Vec<MemberLevel>,
+}
+
+/// What a member knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberLevel {
+    /// Its name.
+    pub name: String,
+    /// Its version of Berth.
+    pub version: Option<String>,
+    /// The newest level that it knows.
+    pub newest: Option<u16>,
+    /// Why it did not say.
+    pub silent: Option<String>,
+}
+
+/// To which level a cluster is raised.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewLevel {
+    /// The level; without one the newest that all members know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<u16>,
+}
+
 /// A token to be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -94,6 +94,7 @@ impl Change {
             },
             Command::RevokeToken { token } => Self::named(format!("revoke-token {token}")),
             Command::UseToken { .. } => Self::named("use-token"),
+            Command::RaiseLevel { to } => Self::named(format!("raise-level {to}")),
             Command::Batch(_) => Self::named("batch"),
         }
     }

@@ -9,6 +9,7 @@ mod members;
 mod recover;
 mod restore;
 mod resume;
+mod upgrade;
 mod verify;
 
 use super::{Common, Failure, ask};
@@ -38,6 +39,8 @@ pub(super) enum Command {
     Resume(resume::Arguments),
     /// Compare the states of all nodes
     Verify(verify::Arguments),
+    /// Show what the members know, and raise the cluster's level to it
+    Upgrade(upgrade::Arguments),
     /// Make a cluster of one out of this stopped member, when most are lost for good
     Recover(recover::Arguments),
 }
@@ -55,6 +58,7 @@ pub(super) fn run(command: Command, common: Common) -> Result<(), Failure> {
         Command::Restore(arguments) => restore::run(arguments, &common),
         Command::Resume(arguments) => ask(common, |api| resume::run(arguments, api)),
         Command::Verify(arguments) => ask(common, |api| verify::run(arguments, api)),
+        Command::Upgrade(arguments) => ask(common, |api| upgrade::run(arguments, api)),
         Command::Recover(arguments) => recover::run(&arguments, &common),
     }
 }

@@ -10,11 +10,11 @@ use openraft::{EntryPayload, OptionalSend};
 use super::Applied;
 use super::applied::Point;
 use super::builder::SnapshotBuilder;
-use crate::Fatal;
 use crate::blocking;
 use crate::failpoint::strike;
 use crate::raft::{LogId, RecordError, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::snapshot::{Header, Loaded, SnapshotFile, SnapshotStore};
+use crate::{Fatal, UnknownLevel};
 
 /// Applies the log to the shared state.
 pub(crate) struct StateMachine {
@@ -38,6 +38,12 @@ impl StateMachine {
             },
         )?;
         Ok(Self { applied: Applied::new(point), snapshots, fatal })
+    }
+
+    /// Ends the process where the state is at a level that this build does not know.
+    fn go_on(&self) -> io::Result<()> {
+        let known = self.applied.read(UnknownLevel::check).0;
+        known.map_err(|error| io::Error::other(self.fatal.raise("following the cluster", &error)))
     }
 
     /// The state, for readers.
@@ -80,6 +86,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                     self.applied.apply(id, None, Some(membership))
                 }
             };
+            self.go_on()?;
             if let Some(responder) = responder {
                 responder.send(answers);
             }
@@ -110,6 +117,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         strike("snapshot-install.after")?;
         strike("snapshot-swap.before")?;
         self.applied.replace(Point::new(state, last, membership));
+        self.go_on()?;
         strike("snapshot-swap.after")
     }
 

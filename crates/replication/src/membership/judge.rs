@@ -208,7 +208,8 @@ mod tests {
 
     fn newcomer(name: &str, address: &str, replace: bool) -> Admission {
         let name = NodeName::new(name).unwrap();
-        Admission { name, address: address.to_owned(), replace }
+        let (address, newest) = (address.to_owned(), berth_allocator::Level::NEWEST);
+        Admission { name, address, replace, newest }
     }
 
     #[test]

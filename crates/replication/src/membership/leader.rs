@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use berth_allocator::State;
 use openraft::ChangeMembers;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, ForwardReason, RaftError};
@@ -166,6 +167,11 @@ impl Core {
         deadline: Deadline,
     ) -> Result<Grant, ChangeFailure> {
         let _turn = self.turn(deadline).await?;
+        let level = self.applied().read(State::level).0;
+        if admission.newest < level {
+            let (newest, level) = (admission.newest.get(), level.get());
+            return Err(MembershipRefusal::TooOld { newest, level }.into());
+        }
         let (seen, replaced) = self.make_room(admission, deadline).await?;
         let view = View(&seen.status);
         let node = super::number(self.commit_nothing(deadline).await?);

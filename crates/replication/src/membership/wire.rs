@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use berth_allocator::Level;
 use serde::{Deserialize, Serialize};
 
 use super::MembershipRefusal;
@@ -17,6 +18,8 @@ pub(crate) struct Admission {
     pub(crate) address: String,
     /// It takes the place of the member of that name, whose data is gone.
     pub(crate) replace: bool,
+    /// The newest level that it knows.
+    pub(crate) newest: Level,
 }
 
 /// A newcomer is a member.

@@ -1,8 +1,11 @@
 //! A node's part in who is a member.
 
-use super::{Replica, Role};
+use futures::future::join_all;
+
+use super::{MemberStatus, Replica, Role};
 use crate::membership::{LATELY, is_loopback, is_unspecified};
-use crate::{AccessToken, Deadline, MemberChange, MembershipError, TokenUse};
+use crate::transport::{Lane, Request, Response};
+use crate::{AccessToken, Build, Deadline, MemberChange, MembershipError, TokenUse};
 
 /// No token can be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +31,24 @@ impl Replica {
         deadline: Deadline,
     ) -> Result<(), MembershipError> {
         self.0.core.change(change, deadline).await
+    }
+
+    /// Which build each member is, or why it did not say.
+    pub async fn builds(&self, deadline: Deadline) -> Vec<(MemberStatus, Result<Build, String>)> {
+        let status = self.status();
+        let ask = async |member: MemberStatus| {
+            if member.node == status.node {
+                return (member, Ok(Build::own()));
+            }
+            let link = self.0.core.links().to(member.node, Lane::Forward);
+            let build = match link.call(&Request::Build, deadline).await {
+                Ok(Response::Build(build)) => Ok(build),
+                Ok(_) => Err("it does not know the question: it is of an older build".to_owned()),
+                Err(error) => Err(error.to_string()),
+            };
+            (member, build)
+        };
+        join_all(status.members.iter().cloned().map(ask)).await
     }
 
     /// A token with this key, whose hash is, or is about to be, in the cluster's state.

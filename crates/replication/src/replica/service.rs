@@ -23,7 +23,7 @@ use crate::transport::{
     AUDIT, AppendOutcome, Candidacy, Failure, Handle, PeerStream, Request, Response, Session,
     TransferOutcome,
 };
-use crate::{Deadline, Fatal, LogIndex, NodeId, NodeName, Secret};
+use crate::{Build, Deadline, Fatal, LogIndex, NodeId, NodeName, Secret};
 
 /// This node, as its peers see it.
 pub(super) struct Service {
@@ -69,6 +69,7 @@ impl Handle for Service {
             Request::Standing { node, since } => {
                 Ok(Response::Standing(self.core.standing(node, since)))
             }
+            Request::Build => Ok(Response::Build(Build::own())),
             Request::Members | Request::Attend { .. } => {
                 Err("members know each other, and attend to nobody".to_owned())
             }
@@ -351,7 +352,8 @@ fn is_agents(envelope: &Envelope) -> bool {
             | Command::UseToken { .. }
             | Command::DeclareBehind
             | Command::ClearBehind { .. }
-            | Command::Resume { .. } => false,
+            | Command::Resume { .. }
+            | Command::RaiseLevel { .. } => false,
             _ => true,
         }
     }

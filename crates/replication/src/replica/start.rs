@@ -25,7 +25,7 @@ use crate::rocks::{LOST, RaftLog, StoreError};
 use crate::secret::Proof;
 use crate::snapshot::{SnapshotError, SnapshotStore};
 use crate::transport::{Channel, Identity, Links, PeerListener, Server};
-use crate::{Clock, Config, Fatal, Gate, NodeId, Secret};
+use crate::{Clock, Config, Fatal, Gate, NodeId, Secret, UnknownLevel};
 
 /// A node could not start. Nothing was changed, beyond what an earlier start left.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +57,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// The cluster has gone on without this build.
+    #[error(transparent)]
+    Level(UnknownLevel),
     /// What was kept does not fit together.
     #[error(
         "cannot go on from what is in {}: {reason}. If it is damaged: {}", path.display(), LOST
@@ -239,6 +242,10 @@ impl Kept {
         let needed = log.purged().map(|purged| purged.index()).max(began);
         let (snapshots, loaded) = SnapshotStore::open(&path.join("snapshots"), cluster, needed)
             .map_err(StartError::Snapshot)?;
+        loaded
+            .as_ref()
+            .map_or(Ok(()), |it| UnknownLevel::check(&it.state))
+            .map_err(StartError::Level)?;
         let snapshots = Arc::new(snapshots);
         let machine = StateMachine::new(loaded, Arc::clone(&snapshots), fatal.clone());
         let machine = machine.map_err(|error| StartError::Recover {

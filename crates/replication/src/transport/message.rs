@@ -8,9 +8,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::frame::BODY_BYTES_MAX;
-use crate::NodeId;
 use crate::membership::{Admission, ChangeFailure, Grant, MemberChange, Standing};
 use crate::raft::{EntryRecord, LogPosition, PeerRecord, VoteRecord};
+use crate::{Build, NodeId};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,8 @@ pub(crate) enum Request {
     Admit { admission: Admission, patience_ms: u64 },
     /// Am I a member still? The log made me one by the entry `since` at the latest.
     Standing { node: NodeId, since: u64 },
+    /// Which build the node is.
+    Build,
 }
 
 /// A candidate's vote and log.
@@ -98,6 +100,8 @@ pub(crate) enum Response {
     Admitted(Result<Grant, ChangeFailure>),
     /// To [`Request::Standing`].
     Standing(Standing),
+    /// To [`Request::Build`].
+    Build(Build),
 }
 
 impl Record for Response {
