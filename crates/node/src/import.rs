@@ -3,7 +3,8 @@
 //!
 //! *Invariants:* nothing is changed unless all of the file would be granted as the state is. Until the last
 //! address is claimed the spaces are closed: a reservation of all addresses keeps them from requests for
-//! any, and there are no ranges for automatic pools. So an import that breaks off gives nothing away.
+//! any, and there are no ranges for automatic pools. So an import that breaks off gives nothing away, and
+//! can be begun again: it adopts what it has claimed.
 
 mod executor;
 mod file;
@@ -13,7 +14,7 @@ mod steps;
 pub(crate) use self::executor::{InCluster, Rehearsal};
 pub(crate) use self::file::Reader;
 pub(crate) use self::plan::Plan;
-pub(crate) use self::steps::carry_out;
+pub(crate) use self::steps::{Found, carry_out};
 
 use crate::api::Problem;
 use crate::code::Code;
@@ -29,3 +30,6 @@ pub(crate) const FILE_BYTES_MAX: u64 = 512 << 20;
 fn refused(line: u64, why: impl std::fmt::Display) -> Problem {
     Problem::new(Code::Import, format!("line {line}: {why}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,13 +6,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use berth_node::api::types::{Address, AddressState};
-use berth_tests::{Cluster, GLOBAL, LOCAL, Node};
+use berth_node::api::types::{Address, AddressState, Space};
+use berth_tests::{Cluster, GLOBAL, LOCAL, Node, PATIENCE, eventually};
 use ipamapi::constants::MAC_ADDRESS;
 use ipamapi::remote::RetryPolicy;
 use ipamapi::{
     AddressRequest, Ipam, IpamError, Options, PoolId, PoolRequest, RemoteIpam, RequestContext,
 };
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -370,8 +371,17 @@ async fn many_addresses_are_imported() {
     fs::write(&file, File::new(GLOBAL, "n1", "10.64.0.0/10", addresses).text()).unwrap();
     let cluster = Cluster::start(3).await;
     let follower = (cluster.leader().await + 1) % 3;
+    let node = &cluster.nodes[follower];
+    let as_bearer = async |role: &str| {
+        let token = path(&dir, role);
+        fs::write(&token, done(&node.run(&["token", "create", role]).await)).unwrap();
+        import(node, &file, &["--token-file", token.to_str().unwrap()]).await
+    };
+    let may_only_read = as_bearer("read").await;
+    let said = String::from_utf8_lossy(&may_only_read.stderr).into_owned();
+    assert!(said.contains("BERTH-0151"), "{said}");
     let began = Instant::now();
-    let said = done(&import(&cluster.nodes[follower], &file, &[]).await);
+    let said = done(&as_bearer("admin").await);
     println!("{addresses} addresses in {:?}: {said}", began.elapsed());
     assert!(said.contains(&format!("1 pools, {addresses} addresses")), "{said}");
     cluster.agree().await;
@@ -381,4 +391,43 @@ async fn many_addresses_are_imported() {
     let pool = manager.pool(GLOBAL, "10.64.0.0/10").await.unwrap().id;
     let next = Ipv4Addr::from_bits(Ipv4Addr::new(10, 64, 0, 0).to_bits() + addresses + 1);
     assert_eq!(manager.address(&pool).await.unwrap(), IpAddr::V4(next));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_whose_node_dies_is_finished_on_another() {
+    const ADDRESSES: u32 = 50_000;
+    let dir = tempfile::tempdir().unwrap();
+    let file = path(&dir, "cut.jsonl");
+    fs::write(&file, File::new(GLOBAL, "n1", "10.64.0.0/10", ADDRESSES).text()).unwrap();
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let (dies, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    let importing = cluster.nodes[dies].berth(&["import", file.to_str().unwrap()]).output();
+    let begun = async {
+        eventually("the space is closed", async || {
+            let space: Space = cluster.nodes[other].ask(&["space", "show", GLOBAL]).await;
+            (space.pools > 0 && space.reservations.len() == 2).then_some(())
+        })
+        .await;
+        cluster.nodes[dies].signal(Signal::KILL);
+    };
+    let (broken, ()) = tokio::join!(importing, begun);
+    let broken = broken.unwrap();
+    assert_eq!(broken.status.code(), Some(3), "its outcome is not known: {broken:?}");
+    cluster.nodes[dies].ended(PATIENCE).await;
+
+    let node = &cluster.nodes[other];
+    refused(&import(node, &file, &[]).await, "--resume");
+    let manager = node.engine();
+    let said = done(&import(node, &file, &["--resume"]).await);
+    assert!(said.contains(&format!("1 pools, {ADDRESSES} addresses")), "{said}");
+    let space: Space = node.ask(&["space", "show", GLOBAL]).await;
+    assert_eq!((space.addresses, space.reservations.len()), (u64::from(ADDRESSES), 1));
+    manager.handshake().await.unwrap();
+    let pool = manager.pool(GLOBAL, "10.64.0.0/10").await.unwrap().id;
+    let next = Ipv4Addr::from_bits(Ipv4Addr::new(10, 64, 0, 0).to_bits() + ADDRESSES + 1);
+    assert_eq!(manager.address(&pool).await.unwrap(), IpAddr::V4(next));
+    cluster.start_stopped();
+    cluster.ready().await;
+    cluster.agree().await;
 }

@@ -1,6 +1,6 @@
 //! `/v1/import`: what `/v1/export` gave, into another cluster.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,7 +20,7 @@ use super::types::{Consistency, ImportLine, Scope};
 use super::{Api, Problem};
 use crate::audit;
 use crate::code::Code;
-use crate::import::{FILE_BYTES_MAX, InCluster, Plan, Reader, Rehearsal, carry_out};
+use crate::import::{FILE_BYTES_MAX, Found, InCluster, Plan, Reader, Rehearsal, carry_out};
 
 /// Its path: it has limits of its own.
 pub(super) const PATH: &str = "/v1/import";
@@ -37,12 +37,14 @@ const LINES_KEPT: usize = 16;
 pub(super) struct Wanted {
     /// Only look whether it could be.
     dry_run: bool,
+    /// Go on with an import that was not finished.
+    resume: bool,
 }
 
 /// Imports a file. What is wrong with it is answered before anything is changed.
 pub(super) async fn upload(
     Of(api): Of<Api>,
-    Parameters(Wanted { dry_run }): Parameters<Wanted>,
+    Parameters(Wanted { dry_run, resume }): Parameters<Wanted>,
     body: Body,
 ) -> Result<Response, Problem> {
     let mut body = body.into_data_stream();
@@ -61,12 +63,12 @@ pub(super) async fn upload(
     let own = sender.client().clone();
     let rehearsed = states.look(move |states| {
         let (_, state) = states.first().expect("the cluster's state was read");
-        let known = all_empty(&plan, state)?;
+        let found = found(&plan, state, resume)?;
         let mut rehearsal = Rehearsal::new(state.clone(), own, now());
-        Handle::current().block_on(carry_out(&plan, &known, &mut rehearsal))?;
-        Ok((plan, known))
+        Handle::current().block_on(carry_out(&plan, &found, &mut rehearsal))?;
+        Ok((plan, found))
     });
-    let ((plan, known), _) = rehearsed.await?;
+    let ((plan, found), _) = rehearsed.await?;
     let (lines, rest) = mpsc::channel(LINES_KEPT);
     if dry_run {
         lines.try_send(ImportLine::Done(plan.counts())).expect("there is room for a line");
@@ -78,7 +80,7 @@ pub(super) async fn upload(
     tokio::spawn(audit::on_behalf_of(audit::asker(), async move {
         let _place = place;
         let counts = plan.counts();
-        let last = match carry_out(&plan, &known, &mut cluster).await {
+        let last = match carry_out(&plan, &found, &mut cluster).await {
             Ok(()) => {
                 tracing::info!(?counts, "an export was imported");
                 ImportLine::Done(counts)
@@ -96,8 +98,8 @@ pub(super) async fn upload(
 }
 
 /// What to do then.
-const NOT_FINISHED: &str = "; the import was not finished, and its spaces give nothing new: remove them \
-                            and what is in them, or import into another new cluster";
+const NOT_FINISHED: &str = "; the import was not finished, and its spaces give nothing new until it is: \
+                            import the same file again with --resume";
 
 /// Reads the file. One that is wrong is read to its end, so that whoever sends it hears why.
 async fn receive(api: &Api, body: &mut BodyDataStream) -> Result<Plan, Problem> {
@@ -119,27 +121,31 @@ async fn receive(api: &Api, body: &mut BodyDataStream) -> Result<Plan, Problem> 
     }
 }
 
-/// Which of the file's spaces are there; refused unless they are empty.
-fn all_empty(plan: &Plan, state: &State) -> Result<BTreeSet<SpaceName>, Problem> {
-    let mut known = BTreeSet::new();
+/// Which of the file's spaces are there; refused unless they are empty, or an import of them is to go on.
+fn found(plan: &Plan, state: &State, resume: bool) -> Result<BTreeMap<SpaceName, Found>, Problem> {
+    let mut all = BTreeMap::new();
     for (line, name) in plan.spaces() {
         let Ok(space) = state.space(name) else { continue };
-        let reserved = space.reservations.len();
-        let holds = match (space.pools, reserved, space.sessions.first()) {
-            (0, 0, None) => {
-                known.insert(name.clone());
+        let found = Found::of(&space);
+        let why = match &found {
+            Found::Closed(_) if !resume => {
+                "an import of it was not finished: go on with it with --resume, and the same file"
+            }
+            Found::Empty | Found::Closed(_) => {
+                all.insert(name.clone(), found);
                 continue;
             }
-            (0, 0, Some((_, host, _))) => format!("an engine of {host} has begun in it"),
-            (pools, reserved, _) => format!("it holds {pools} pools and {reserved} reservations"),
+            Found::InUse if space.pools == 0 && space.reservations.is_empty() => {
+                "an engine has begun in it. Import before the engines begin"
+            }
+            Found::InUse => {
+                "it has pools or reservations. Remove it, or import into another cluster"
+            }
         };
-        let detail = format!(
-            "line {line}: address space {name} is not empty: {holds}. Remove it, or import into a new \
-             cluster, before its engines begin"
-        );
+        let detail = format!("line {line}: address space {name} is not empty: {why}");
         return Err(Problem::new(Code::Import, detail));
     }
-    Ok(known)
+    Ok(all)
 }
 
 /// For leases that are over by now.

@@ -34,10 +34,14 @@ pub(super) struct Arguments {
     /// Only say whether it could be imported, and what
     #[arg(long)]
     dry_run: bool,
+
+    /// Go on with an import of this file that was not finished
+    #[arg(long)]
+    resume: bool,
 }
 
 pub(super) async fn run(arguments: Arguments, api: ApiClient) -> Result<(), Failure> {
-    let Arguments { file, dry_run } = arguments;
+    let Arguments { file, dry_run, resume } = arguments;
     let text = read(&file)?;
     let mut answer = Answer::default();
     let terminal = io::stderr().is_terminal();
@@ -51,7 +55,8 @@ pub(super) async fn run(arguments: Arguments, api: ApiClient) -> Result<(), Fail
         }
         Ok(())
     };
-    let uploaded = api.upload(&format!("/v1/import?dry_run={dry_run}"), text.into(), took).await;
+    let path = format!("/v1/import?dry_run={dry_run}&resume={resume}");
+    let uploaded = api.upload(&path, text.into(), took).await;
     if shown {
         progress("");
     }

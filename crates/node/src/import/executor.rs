@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Executes on a copy of the state.
+#[derive(Clone)]
 pub(crate) struct Rehearsal {
     state: State,
     now: Timestamp,
@@ -39,6 +40,11 @@ impl Rehearsal {
     /// A rehearsal of commands of the API's client, and of hosts, at this time.
     pub(crate) fn new(state: State, own: ClientName, now: Timestamp) -> Self {
         Self { now: now.max(state.now()), state, own, runs: BTreeMap::new() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn state(&self) -> &State {
+        &self.state
     }
 
     fn apply(&mut self, envelope: Envelope) -> Outcome {

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use berth_allocator::limits::BATCH_MAX;
 use berth_allocator::{
     AddressGrant, ClaimId, ClientName, Command, Labels, OpenSession, Order, PoolGrant, PoolId,
-    PoolRange, Rejection, ReleaseAddress, RequestAddress, RequestPool, Reserve, Response,
-    SessionId, SpaceName, SpaceSettings, Text, WantedPool,
+    PoolRange, Rejection, ReleaseAddress, RequestAddress, RequestPool, Reservation, Reserve,
+    Response, SessionId, SpaceName, SpaceSettings, SpaceView, Text, WantedPool,
 };
 
 use super::executor::strange;
@@ -38,21 +38,47 @@ pub(crate) trait Executor {
     fn has_claimed(&mut self, _done: u64) {}
 }
 
-/// Claims all that a plan holds. Spaces that are `known` are there already, and empty.
+/// A space that is there before the import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Nothing was ever in it.
+    Empty,
+    /// An import has closed it, and was not finished: the latest sessions, and who opened them.
+    Closed(Vec<(SessionId, ClientName)>),
+    /// Something else.
+    InUse,
+}
+
+impl Found {
+    /// How a space is found.
+    pub(crate) fn of(space: &SpaceView) -> Self {
+        let SpaceView { pools, reservations, sessions, .. } = space;
+        if *pools == 0 && reservations.is_empty() && sessions.is_empty() {
+            return Self::Empty;
+        }
+        let closes = |reserved: &Reservation| {
+            reserved.note.as_str() == CLOSED && ALL.contains(&(reserved.first, reserved.last))
+        };
+        if reservations.len() == ALL.len() && reservations.iter().all(closes) {
+            let sessions = sessions.iter().map(|(id, host, _)| (*id, host.clone()));
+            return Self::Closed(sessions.collect());
+        }
+        Self::InUse
+    }
+}
+
+/// Claims all that a plan holds, the spaces of which are found like this, where they are there.
 pub(crate) async fn carry_out<E: Executor>(
     plan: &Plan,
-    known: &BTreeSet<SpaceName>,
+    found: &BTreeMap<SpaceName, Found>,
     executor: &mut E,
 ) -> Result<(), Problem> {
-    let mut import = Import { plan, executor, done: 0 };
-    import.close(known).await?;
+    let mut import = Import { plan, found, executor, done: 0 };
+    import.close().await?;
     for space in &plan.spaces {
         import.fill(space).await?;
     }
-    for space in &plan.spaces {
-        import.open(space).await?;
-    }
-    Ok(())
+    import.open().await
 }
 
 /// A command, and the line that asks for it.
@@ -85,6 +111,7 @@ impl Step {
 /// An import under way.
 struct Import<'a, E> {
     plan: &'a Plan,
+    found: &'a BTreeMap<SpaceName, Found>,
     executor: &'a mut E,
     done: u64,
 }
@@ -124,34 +151,39 @@ impl<E: Executor> Import<'_, E> {
     }
 
     /// Makes the spaces that are not there, and lets none give anything that is not asked for by name.
-    async fn close(&mut self, known: &BTreeSet<SpaceName>) -> Result<(), Problem> {
+    async fn close(&mut self) -> Result<(), Problem> {
         let (mut first, mut then) = (Vec::new(), Vec::new());
         for space in &self.plan.spaces {
             let (name, settings) = (space.name.clone(), closed(&space.settings));
-            if known.contains(&space.name) {
+            let found = self.found.get(&space.name);
+            if found.is_some() {
                 let update = Command::UpdateSpace { name, settings };
                 then.push(Step::new(space.line, update));
             } else {
                 first.push(Step::new(space.line, Command::CreateSpace { name, settings }));
             }
-            first.extend(lock(space));
+            if !matches!(found, Some(Found::Closed(_))) {
+                first.extend(lock(space));
+            }
         }
-        // Where another import has closed them, nothing is changed.
+        // Where another import has closed them meanwhile, nothing is changed.
         self.run(None, first).await?;
         self.run(None, then).await?;
         Ok(())
     }
 
-    /// Gives a space its reservations and settings.
-    async fn open(&mut self, space: &PlannedSpace) -> Result<(), Problem> {
-        let mut steps: Vec<Step> = unlock(space).collect();
-        let reservations = space.reservations.iter();
-        steps.extend(
-            reservations.map(|(line, reserve)| Step::new(*line, Command::Reserve(reserve.clone()))),
-        );
-        // With the ranges automatic pools begin, which keep clear of reservations.
-        let (name, settings) = (space.name.clone(), space.settings.clone());
-        steps.push(Step::new(space.line, Command::UpdateSpace { name, settings }));
+    /// Gives all spaces their reservations and settings: at once, where it is one batch.
+    async fn open(&mut self) -> Result<(), Problem> {
+        let mut steps = Vec::new();
+        for space in &self.plan.spaces {
+            steps.extend(unlock(space));
+            for (line, reserve) in &space.reservations {
+                steps.push(Step::new(*line, Command::Reserve(reserve.clone())));
+            }
+            // With the ranges automatic pools begin, which keep clear of reservations.
+            let (name, settings) = (space.name.clone(), space.settings.clone());
+            steps.push(Step::new(space.line, Command::UpdateSpace { name, settings }));
+        }
         self.run(None, steps).await?;
         Ok(())
     }
@@ -198,7 +230,8 @@ impl<E: Executor> Import<'_, E> {
         }
         let mut sessions = Sessions::default();
         for host in hosts {
-            let open = OpenSession { space: space.name.clone(), known: None };
+            let known = self.latest_session(space, host);
+            let open = OpenSession { space: space.name.clone(), known };
             let open = Step::new(space.line, Command::OpenSession(open));
             for response in self.run(Some(host), vec![open]).await? {
                 let Response::SessionOpened(session) = response else {
@@ -212,6 +245,13 @@ impl<E: Executor> Import<'_, E> {
             }
         }
         Ok(sessions)
+    }
+
+    /// Of an import that was not finished.
+    fn latest_session(&self, space: &PlannedSpace, host: Host) -> Option<SessionId> {
+        let Some(Found::Closed(sessions)) = self.found.get(&space.name) else { return None };
+        let own = |of: &ClientName| !space.is_shared() || *of == self.plan.hosts[host];
+        sessions.iter().find(|(_, of)| own(of)).map(|(session, _)| *session)
     }
 
     /// A name goes with an automatic pool only: so it is the only one that there could be.
