@@ -12,6 +12,7 @@ mod doctor;
 mod export;
 mod failure;
 mod free;
+mod import;
 mod manual;
 mod output;
 mod plugin;
@@ -115,6 +116,8 @@ enum Command {
     Address(address::Command),
     /// Print spaces, reservations, pools and addresses as JSON Lines
     Export(export::Arguments),
+    /// Take what `berth export` printed into this cluster
+    Import(import::Arguments),
     /// Explain who holds an address or a pool, since when, and what to do
     Why(why::Arguments),
     /// Find leaks, and addresses that are used and not held; free what is lost
@@ -175,6 +178,7 @@ fn start(Cli { common, command }: Cli) -> Result<(), Failure> {
         Command::Pool(command) => ask(common, |api| pool::run(command, api)),
         Command::Address(command) => ask(common, |api| address::run(command, api)),
         Command::Export(arguments) => ask(common, |api| export::run(arguments, api)),
+        Command::Import(arguments) => ask(common, |api| import::run(arguments, api)),
         Command::Why(arguments) => ask(common, |api| why::run(arguments, api)),
         Command::Doctor(arguments) => ask(common, |api| doctor::run(arguments, api)),
         Command::Completions(arguments) => completions::run(&arguments),

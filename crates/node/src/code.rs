@@ -38,6 +38,8 @@ pub enum Code {
     NotHeld,
     /// The backup is none, or cannot be restored there.
     Backup,
+    /// The export cannot be imported here.
+    Import,
     /// The cluster has no such member.
     NoSuchMember,
     /// The change would cost the cluster its quorum.
@@ -66,7 +68,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Unavailable,
         Self::OutcomeUnknown,
         Self::BadRequest,
@@ -83,6 +85,7 @@ impl Code {
         Self::Unhealthy,
         Self::NotHeld,
         Self::Backup,
+        Self::Import,
         Self::NoSuchMember,
         Self::QuorumAtRisk,
         Self::NotCaughtUp,
@@ -116,6 +119,7 @@ impl Code {
             Self::Unhealthy => "BERTH-0114",
             Self::NotHeld => "BERTH-0115",
             Self::Backup => "BERTH-0120",
+            Self::Import => "BERTH-0121",
             Self::NoSuchMember => "BERTH-0130",
             Self::QuorumAtRisk => "BERTH-0131",
             Self::NotCaughtUp => "BERTH-0132",

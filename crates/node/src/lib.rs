@@ -18,6 +18,7 @@ pub mod fuzzing;
 #[cfg(test)]
 mod golden;
 mod host;
+mod import;
 pub mod logs;
 mod looks;
 mod manager;

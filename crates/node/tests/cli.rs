@@ -10,7 +10,7 @@ fn berth(arguments: &[&str]) -> Output {
     command.args(arguments).env_clear().output().unwrap()
 }
 
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 30] = [
     &["server"],
     &["status"],
     &["cluster"],
@@ -36,6 +36,8 @@ const COMMANDS: [&[&str]; 28] = [
     &["pool", "unreserve"],
     &["address", "show"],
     &["address", "release"],
+    &["export"],
+    &["import"],
     &["why"],
     &["doctor"],
     &["completions"],

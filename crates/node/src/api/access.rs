@@ -22,7 +22,7 @@ enum Need {
     Allocate,
     /// To change spaces and hosts.
     Admin,
-    /// To change who is let in, the members, and what a restored cluster may do; and all of it in one file.
+    /// To change who is let in, the members, and what a restored cluster may do; and all of it in one file, out and in.
     Cluster,
 }
 
@@ -33,7 +33,7 @@ impl Need {
         let reservations = first == "spaces"
             && rest.split_once('/').is_some_and(|(_, rest)| rest.starts_with("reservations"));
         match first {
-            "backup" | "tokens" | "join-tokens" => Self::Cluster,
+            "backup" | "import" | "tokens" | "join-tokens" => Self::Cluster,
             "" if method.is_safe() && matches!(rest, "livez" | "readyz") => Self::Nothing,
             _ if method.is_safe() => Self::Read,
             "members" | "leader" | "resume" | "level" => Self::Cluster,
@@ -119,6 +119,7 @@ mod tests {
             ("GET", "/v1/spaces/lab/pools", Need::Read),
             ("GET", "/v1/export", Need::Read),
             ("GET", "/v1/backup", Need::Cluster),
+            ("POST", "/v1/import", Need::Cluster),
             ("GET", "/v1/tokens", Need::Cluster),
             ("POST", "/v1/tokens", Need::Cluster),
             ("DELETE", "/v1/tokens/7", Need::Cluster),

@@ -34,7 +34,7 @@ impl Api {
     /// A place for a request that holds a copy of the state for as long as its answer is sent.
     pub(super) fn place_for_copy(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let place = Arc::clone(&self.0.copies).try_acquire_owned();
-        let busy = "this node makes another backup or export: wait for it, or ask another node";
+        let busy = "this node makes another backup or export, or imports one: wait for it, or ask another node";
         place.map_err(|_| Problem::new(Code::Unavailable, busy))
     }
 }

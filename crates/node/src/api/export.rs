@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::pieces::{Pieces, streamed};
 use super::query::Parameters;
 use super::states::space_name;
-use super::types::{Consistency, ExportLine, Reservation, Scope};
+use super::types::{Consistency, EXPORT_VERSION, ExportLine, Reservation, Scope};
 use super::{Api, Problem, views};
 
 /// What is exported: the cluster's spaces, unless one is named.
@@ -52,9 +52,6 @@ pub(super) async fn lines(
         lines.put(&ExportLine::End { lines: lines_before })
     }))
 }
-
-/// The form of the lines.
-const EXPORT_VERSION: u64 = 1;
 
 struct Lines<'a> {
     to: &'a mut Pieces,

@@ -43,6 +43,7 @@ impl Problem {
             | Code::NoToken
             | Code::NotAllKnow => StatusCode::CONFLICT,
             Code::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Code::Import => StatusCode::UNPROCESSABLE_ENTITY,
             Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::TooOften => StatusCode::TOO_MANY_REQUESTS,
             Code::NotAllowed => StatusCode::FORBIDDEN,

@@ -13,13 +13,20 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::types::Scope;
-use super::{ANSWER_BYTES_MAX, Api, BODY_BYTES_MAX, Cluster, Problem, REQUEST_MAX};
+use super::{ANSWER_BYTES_MAX, Api, BODY_BYTES_MAX, Cluster, Problem, REQUEST_MAX, import};
 use crate::code::Code;
 use crate::peers::{self, ApiAnswer};
 
 /// Paths that an agent answers itself: about its process, and what is too large for a message.
-const OWN: [&str; 6] =
-    ["/livez", "/readyz", "/v1/status", "/v1/fingerprint", "/v1/backup", "/v1/export"];
+const OWN: [&str; 7] = [
+    "/livez",
+    "/readyz",
+    "/v1/status",
+    "/v1/fingerprint",
+    "/v1/backup",
+    "/v1/export",
+    import::PATH,
+];
 /// Lists of things of both kinds of space.
 const LISTS: [&str; 3] = ["/v1/spaces", "/v1/pools", "/v1/addresses"];
 

@@ -8,6 +8,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::Problem;
+
 /// A number of addresses, up to 2^128 - 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -593,6 +595,9 @@ pub struct Resume {
     pub pool: Option<String>,
 }
 
+/// The form of an export's lines.
+pub const EXPORT_VERSION: u64 = 1;
+
 /// A line of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
@@ -622,5 +627,42 @@ pub enum ExportLine {
     End {
         /// Lines before it.
         lines: u64,
+    },
+}
+
+/// What an import has brought, or would.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Spaces.
+    pub spaces: u64,
+    /// Reservations.
+    pub reservations: u64,
+    /// Pools.
+    pub pools: u64,
+    /// Addresses that are held.
+    pub addresses: u64,
+    /// Addresses that cool, anew.
+    pub cooling: u64,
+    /// Addresses that cooled and are free now: their hosts had left the pool.
+    pub left_out: u64,
+}
+
+/// A line of an import's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum ImportLine {
+    /// How far it is.
+    Progress {
+        /// Pools and addresses that are claimed.
+        done: u64,
+        /// All of them.
+        of: u64,
+    },
+    /// The last, if all was done.
+    Done(Imported),
+    /// The last, if not: the spaces stay closed.
+    Failed {
+        /// What happened.
+        problem: Problem,
     },
 }

@@ -23,6 +23,8 @@ use crate::unix_http::{ExchangeError, open, open_on, whole};
 
 /// How long a node may take to answer: longer than it waits for its cluster.
 const DEADLINE: Duration = Duration::from_secs(35);
+/// How long it may take to check an import, and to go on with it.
+const IMPORT_DEADLINE: Duration = Duration::from_mins(15);
 /// Bytes of an answer: the largest listing has less.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
@@ -100,7 +102,7 @@ impl ApiClient {
     pub(super) async fn download(
         &self,
         path: &str,
-        mut took: impl FnMut(&[u8]) -> Result<(), Failure>,
+        took: impl FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let broke = |text: String| {
             Failure::new(
@@ -108,10 +110,35 @@ impl ApiClient {
                 format!("the node's answer broke off: {text}; try again"),
             )
         };
-        let late = |_| broke(format!("nothing came for {} s", DEADLINE.as_secs()));
-        let request = Request::get(path).header(header::HOST, "berth").body(Full::default());
+        self.in_pieces(Request::get(path), Bytes::new(), DEADLINE, broke, took).await
+    }
+
+    /// Sends a file, and hands on what is answered, a piece at a time.
+    pub(super) async fn upload(
+        &self,
+        path: &str,
+        file: Bytes,
+        took: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let broke = |text: String| {
+            let text = format!("the node's answer broke off: {text}; look before you try again");
+            Failure::new(Code::OutcomeUnknown, text)
+        };
+        self.in_pieces(Request::post(path), file, IMPORT_DEADLINE, broke, took).await
+    }
+
+    async fn in_pieces(
+        &self,
+        request: request::Builder,
+        body: Bytes,
+        deadline: Duration,
+        broke: impl Fn(String) -> Failure,
+        mut took: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let late = |_| broke(format!("nothing came for {} s", deadline.as_secs()));
+        let request = request.header(header::HOST, "berth").body(Full::new(body));
         let request = request.expect("paths are made of checked names and numbers");
-        let opened = timeout(DEADLINE, self.open(request)).await.map_err(late)?;
+        let opened = timeout(deadline, self.open(request)).await.map_err(late)?;
         let answer = opened.map_err(|error| self.failed(error))?;
         if !answer.status().is_success() {
             let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
@@ -121,7 +148,7 @@ impl ApiClient {
             return Err(problem.into());
         }
         let mut body = answer.into_body();
-        while let Some(frame) = timeout(DEADLINE, body.frame()).await.map_err(late)? {
+        while let Some(frame) = timeout(deadline, body.frame()).await.map_err(late)? {
             let frame = frame.map_err(|error| broke(error.to_string()))?;
             if let Some(bytes) = frame.data_ref() {
                 took(bytes)?;
