@@ -101,6 +101,21 @@ pub(super) async fn upload(
 const NOT_FINISHED: &str = "; the import was not finished, and its spaces give nothing new until it is: \
                             import the same file again with --resume";
 
+/// Reads a file that is refused, so that whoever sends it hears why.
+pub(super) async fn drain(body: Body) {
+    let (mut body, mut bytes) = (body.into_data_stream(), 0);
+    let read = async {
+        while let Some(Ok(piece)) = body.next().await {
+            bytes += piece.len() as u64;
+            if bytes > FILE_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // One that is slower need not hear it.
+    let _ = timeout(PIECE_DEADLINE, read).await;
+}
+
 /// Reads the file. One that is wrong is read to its end, so that whoever sends it hears why.
 async fn receive(api: &Api, body: &mut BodyDataStream) -> Result<Plan, Problem> {
     let mut reader = api.member().map(|_| Reader::default());
