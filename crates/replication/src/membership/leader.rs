@@ -345,6 +345,10 @@ impl Attempts {
             ChangeFailure::Refused(MembershipRefusal::UnderWay) if !deadline.has_passed() => {
                 return Ok(());
             }
+            // What was tried before may have been done, or be done yet.
+            ChangeFailure::Refused(refusal) if self.unknown => {
+                return Err(MembershipError::Unknown { reason: refusal.to_string() });
+            }
             ChangeFailure::Refused(refusal) => return Err(refusal.into()),
             ChangeFailure::Hindered(failure) => failure,
         };
