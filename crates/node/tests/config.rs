@@ -35,6 +35,17 @@ fn one_node_is_a_cluster() {
 }
 
 #[test]
+fn one_node_makes_its_own_secret() {
+    let anywhere = MemberSettings { listen: Some("0.0.0.0:7100".to_owned()), ..member() };
+    let made = |host| ServerConfig::new(host, anywhere.clone()).unwrap();
+    let own = made(host());
+    assert!(own.keep_secret && own.host.secret.is_some());
+    assert_ne!(own.host.secret, made(host()).host.secret, "at random");
+    let plain = made(HostSettings { insecure: Some(true), ..host() });
+    assert!(!plain.keep_secret && plain.host.secret.is_none());
+}
+
+#[test]
 fn a_list_of_members_is_a_cluster() {
     let list = " N1=127.0.0.1:7101, N2=localhost:7102,N3=[::1]:7103 ";
     let listed = MemberSettings { initial_cluster: Some(list.to_owned()), ..member() };
@@ -55,6 +66,10 @@ fn mistakes_are_told() {
         (host(), MemberSettings { initial_cluster: Some(list.to_owned()), ..member() })
     };
     let advertise = |at: &str| (host(), MemberSettings { advertise: Some(at.into()), ..member() });
+    // Whoever forms a cluster alone makes a secret.
+    let listed = |(host, member): (HostSettings, MemberSettings)| {
+        (host, MemberSettings { initial_cluster: Some("N1=127.0.0.1:1".to_owned()), ..member })
+    };
     let join = |token: &str| (host(), MemberSettings { join: Some(token.into()), ..member() });
     let realm = |realm: &str| (HostSettings { realm: Some(realm.into()), ..host() }, member());
     let mistakes = [
@@ -64,8 +79,8 @@ fn mistakes_are_told() {
         (listen("7100"), "--listen to HOST:PORT"),
         (listen("127.0.0.1:0"), "--listen to HOST:PORT"),
         (listen("127.0.0.1:70000"), "--listen to HOST:PORT"),
-        (listen("0.0.0.0:7100"), "--insecure"),
-        (listen("db1:7100"), "--insecure"),
+        (listed(listen("0.0.0.0:7100")), "--insecure"),
+        (listed(listen("db1:7100")), "--insecure"),
         (cluster(""), "write NAME=HOST:PORT"),
         (cluster("N1"), "\"N1\" in --initial-cluster is not a member"),
         (cluster("N1=127.0.0.1"), "is not a member"),
@@ -76,7 +91,7 @@ fn mistakes_are_told() {
         (cluster("N1=127.0.0.1:1,N2=127.0.0.1:1"), "127.0.0.1:1 twice"),
         (cluster("N1=127.0.0.1:1,N2=10.0.0.1:1"), "10.0.0.1:1 is not on loopback"),
         (advertise("db1"), "set --advertise to HOST:PORT"),
-        (advertise("10.0.0.1:7100"), "10.0.0.1:7100 is not on loopback"),
+        (listed(advertise("10.0.0.1:7100")), "10.0.0.1:7100 is not on loopback"),
         (join("berth-join-AAAA"), "token cannot be used"),
         (join("a secret"), "this is no token"),
         (
