@@ -199,7 +199,8 @@ impl Nemesis {
                 let status = replica.status();
                 let votes =
                     |it: &berth_replication::MemberStatus| it.node == status.node && it.voter;
-                status.node != *was && status.members.iter().any(votes)
+                // As long as its vote is half given, another one that goes could be one too many.
+                status.node != *was && !status.changing && status.members.iter().any(votes)
             });
             if !refused && !back {
                 return false;

@@ -194,6 +194,7 @@ mod tests {
             snapshot: None,
             purged: None,
             quorum_heard: None,
+            changing: false,
             members,
         }
     }

@@ -48,6 +48,8 @@ pub struct Status {
     pub purged: Option<LogIndex>,
     /// How long ago a quorum was last heard; on the leader only.
     pub quorum_heard: Option<Duration>,
+    /// A change of the voters is half done: a majority of those before is needed, and one of those after.
+    pub changing: bool,
     /// All members.
     pub members: Vec<MemberStatus>,
 }
@@ -101,6 +103,7 @@ pub(super) fn status(core: &Core) -> Status {
         snapshot: index(&metrics.snapshot),
         purged: index(&metrics.purged),
         quorum_heard: metrics.last_quorum_acked.as_ref().map(|at| at.elapsed()),
+        changing: metrics.membership_config.membership().get_joint_config().len() > 1,
         members: members(core, &metrics),
     }
 }
