@@ -67,7 +67,7 @@ fn mistakes_are_told() {
     };
     let advertise = |at: &str| (host(), MemberSettings { advertise: Some(at.into()), ..member() });
     // Whoever forms a cluster alone makes a secret.
-    let listed = |(host, member): (HostSettings, MemberSettings)| {
+    let with_list = |(host, member): (HostSettings, MemberSettings)| {
         (host, MemberSettings { initial_cluster: Some("N1=127.0.0.1:1".to_owned()), ..member })
     };
     let join = |token: &str| (host(), MemberSettings { join: Some(token.into()), ..member() });
@@ -79,8 +79,8 @@ fn mistakes_are_told() {
         (listen("7100"), "--listen to HOST:PORT"),
         (listen("127.0.0.1:0"), "--listen to HOST:PORT"),
         (listen("127.0.0.1:70000"), "--listen to HOST:PORT"),
-        (listed(listen("0.0.0.0:7100")), "--insecure"),
-        (listed(listen("db1:7100")), "--insecure"),
+        (with_list(listen("0.0.0.0:7100")), "--insecure"),
+        (with_list(listen("db1:7100")), "--insecure"),
         (cluster(""), "write NAME=HOST:PORT"),
         (cluster("N1"), "\"N1\" in --initial-cluster is not a member"),
         (cluster("N1=127.0.0.1"), "is not a member"),
@@ -91,7 +91,7 @@ fn mistakes_are_told() {
         (cluster("N1=127.0.0.1:1,N2=127.0.0.1:1"), "127.0.0.1:1 twice"),
         (cluster("N1=127.0.0.1:1,N2=10.0.0.1:1"), "10.0.0.1:1 is not on loopback"),
         (advertise("db1"), "set --advertise to HOST:PORT"),
-        (listed(advertise("10.0.0.1:7100")), "10.0.0.1:7100 is not on loopback"),
+        (with_list(advertise("10.0.0.1:7100")), "10.0.0.1:7100 is not on loopback"),
         (join("berth-join-AAAA"), "token cannot be used"),
         (join("a secret"), "this is no token"),
         (
