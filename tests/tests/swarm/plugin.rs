@@ -153,7 +153,7 @@ async fn a_plugin_is_set_up_and_keeps_its_data() {
 
     println!("== others take its place, with the same data and mistakes of their own");
     refused(host, &["BERTH_NAME=another"], "data").await;
-    refused(host, &["BERTH_LISTEN=198.18.77.11:7100"], "--insecure").await;
+    refused(host, &["BERTH_LISTEN=198.18.77.11:7100"], "cannot listen").await;
     let others = "BERTH_INITIAL_CLUSTER=h2=127.0.0.1:7100";
     refused(host, &[others], "--initial-cluster").await;
     refused(host, &["data.source=/nowhere"], "/nowhere").await;
