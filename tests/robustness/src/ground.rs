@@ -12,6 +12,10 @@ use crate::rule::Rule;
 
 /// Nodes with a replica; one agent comes after them.
 pub(crate) const NODES: usize = 3;
+/// Where nobody is reached.
+const NOWHERE: &str = "0.0.0.0:1";
+/// Where nobody listens: what a node's own list says of itself, and the log of the first leader.
+const CLOSED: &str = "127.0.0.1:1";
 /// Entries after which nodes make a snapshot, and keep half as many: a host that was away for some seconds
 /// needs one.
 pub(crate) const SNAPSHOT_AFTER: u64 = 400;
@@ -38,7 +42,7 @@ impl Ground {
             }
         }
         let at = |from: usize, to: usize| {
-            proxies.get(&(from, to)).map_or(listen[to].clone(), |proxy| proxy.address().to_string())
+            proxies.get(&(from, to)).map_or(CLOSED.to_owned(), |proxy| proxy.address().to_string())
         };
         let mut nodes = Vec::new();
         for (from, listen) in listen.iter().enumerate() {
@@ -47,6 +51,8 @@ impl Ground {
             let name = format!("n{}", from + 1);
             let mut node = Node::new(dir, &name, listen, &members.join(","));
             node.further = vec!["--snapshot-after".to_owned(), SNAPSHOT_AFTER.to_string()];
+            // It tells nobody where it listens: they are to go through the proxies.
+            node.further.extend(["--advertise".to_owned(), NOWHERE.to_owned()]);
             nodes.push(node);
         }
         let servers: Vec<String> = (0..NODES).map(|to| at(NODES, to)).collect();
