@@ -12,9 +12,9 @@
 
 mod check;
 mod error;
-#[cfg(feature = "fuzzing")]
-pub mod fuzzing;
 mod record;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use check::RecordCheck;
 pub use error::{DecodeError, EncodeError};

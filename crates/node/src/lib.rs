@@ -15,8 +15,6 @@ pub mod doctor;
 mod file;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-#[cfg(test)]
-mod golden;
 mod host;
 mod import;
 pub mod logs;

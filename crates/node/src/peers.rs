@@ -181,8 +181,8 @@ pub type Holdings = Result<BTreeSet<IpAddr>, String>;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::golden::hex;
     use crate::looks::SharingOf;
+    use berth_codec::testing::golden;
 
     /// Nodes of different builds understand each other: a change here is a new version, or a mistake.
     #[test]
@@ -199,15 +199,15 @@ mod tests {
         };
         let answer = ApiAnswer { status: 200, content_type: "text/plain".into(), body: vec![2] };
         expect_test::expect!["0702000d476c6f62616c44656661756c7401000a010000183e0be050"]
-            .assert_eq(&hex(&held));
+            .assert_eq(&golden(&held));
         expect_test::expect!["07020101000d476c6f62616c44656661756c74304be917"]
-            .assert_eq(&hex(&look));
+            .assert_eq(&golden(&look));
         expect_test::expect!["07020203474554092f76312f706f6f6c730101500bb1db"]
-            .assert_eq(&hex(&api));
+            .assert_eq(&golden(&api));
         expect_test::expect!["0702000102683106776f726b65720001000a010002272b0e5d"]
-            .assert_eq(&hex(&Answer::Held(vec![of_host])));
-        expect_test::expect!["0702010101fad2eb16"].assert_eq(&hex(&Answer::Seen(vec![1])));
+            .assert_eq(&golden(&Answer::Held(vec![of_host])));
+        expect_test::expect!["0702010101fad2eb16"].assert_eq(&golden(&Answer::Seen(vec![1])));
         expect_test::expect!["070202c80a746578742f706c61696e0102fb095442"]
-            .assert_eq(&hex(&Answer::Api(answer)));
+            .assert_eq(&golden(&Answer::Api(answer)));
     }
 }

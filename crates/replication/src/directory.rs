@@ -498,6 +498,8 @@ pub(crate) fn golden() -> String {
 
 #[cfg(test)]
 mod tests {
+    use berth_codec::testing::of_version;
+
     use super::*;
 
     const CLUSTER: ClusterId = ClusterId::new([7; 16]);
@@ -579,12 +581,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(open(dir.path(), 1, "a").unwrap());
         let record = dir.path().join(RECORD_FILE);
-        let mut bytes = fs::read(&record).unwrap();
-        bytes[1] += 1;
-        let body = bytes.len() - 4;
-        let checksum = crc32c::crc32c(&bytes[..body]);
-        bytes[body..].copy_from_slice(&checksum.to_le_bytes());
-        fs::write(&record, &bytes).unwrap();
+        let written = fs::read(&record).unwrap();
+        fs::write(&record, of_version(&written, 3)).unwrap();
         let error = open(dir.path(), 1, "a").err().unwrap();
         let newer = DecodeError::Newer { kind: Kind::DataDirectory, found: 3, known: 2 };
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), newer.to_string());

@@ -4,7 +4,7 @@ use std::fs;
 
 use berth_allocator::{Snapshot as StateRecord, State};
 use berth_codec::encode;
-use berth_codec::fuzzing::{comes_back, record};
+use berth_codec::testing::{comes_back, record};
 
 use crate::directory::Owner;
 use crate::raft::{Entry, EntryRecord, LogPosition, Vote, VoteRecord};

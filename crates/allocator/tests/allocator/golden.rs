@@ -14,18 +14,12 @@ use berth_allocator::{
     Batch, Command, Evidence, FreeSuspect, Level, MakeToken, Millis, Rejection, Renew, Revision,
     Role, SessionId, Snapshot, State, Text, TokenId,
 };
+use berth_codec::testing::golden;
 use berth_codec::{Record, decode, encode};
 use expect_test::expect_file;
 
 use crate::hostile::commands;
 use crate::world::{World, name, space};
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
-}
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -35,7 +29,7 @@ fn file(name: &str) -> PathBuf {
 fn written<R: Record + PartialEq + std::fmt::Debug>(record: &R) -> String {
     let bytes = encode(record).unwrap();
     assert_eq!(decode::<R>(&bytes).unwrap(), *record);
-    hexadecimal(&bytes)
+    golden(record)
 }
 
 /// One of each variant at least, in an order in which most succeed.
@@ -116,7 +110,7 @@ fn golden_state() {
     let restored = State::restore(decode::<Snapshot>(&bytes).unwrap()).unwrap();
     assert_eq!(restored, world.state);
     writeln!(text, "fingerprint {:016x}", world.state.fingerprint()).unwrap();
-    writeln!(text, "snapshot {}", hexadecimal(&bytes)).unwrap();
+    writeln!(text, "snapshot {}", golden(&snapshot)).unwrap();
     expect_file![file("state.txt")].assert_eq(&text);
 }
 

@@ -3,30 +3,11 @@
 pub(crate) mod commands;
 
 use berth_allocator::{Batch, Command, Snapshot, State};
+use berth_codec::testing::record;
 use berth_codec::{Record, decode, decode_body, encode};
 use proptest::prelude::*;
 
 use crate::world::World;
-
-/// A record with this body: right in all that the codec itself checks.
-fn record<R: Record>(body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![R::KIND as u8, R::VERSION];
-    bytes.extend_from_slice(body);
-    let checksum = crc32c(&bytes);
-    bytes.extend_from_slice(&checksum.to_le_bytes());
-    bytes
-}
-
-/// CRC-32C, bit by bit (RFC 3720, appendix B.4).
-fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |mut crc, byte| {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = (crc >> 1) ^ (0x82f6_3b78 & (!(crc & 1)).wrapping_add(1));
-        }
-        crc
-    })
-}
 
 /// A small world with a bit of everything in it.
 fn lived_in() -> State {

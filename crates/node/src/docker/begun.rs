@@ -126,7 +126,7 @@ impl Begun {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::golden::hex;
+    use berth_codec::testing::golden;
 
     fn space() -> SpaceName {
         SpaceName::new("GlobalDefault").unwrap()
@@ -156,6 +156,6 @@ mod tests {
         let known = Known::Latest(Some(SessionId::new(7)));
         let beginning = Beginning { known, at: None, refused: None };
         expect_test::expect!["0a01010d476c6f62616c44656661756c740101072b60b7b2"]
-            .assert_eq(&hex(&Kept(BTreeMap::from([(space(), beginning)]))));
+            .assert_eq(&golden(&Kept(BTreeMap::from([(space(), beginning)]))));
     }
 }

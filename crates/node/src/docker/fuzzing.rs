@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use berth_codec::fuzzing::record;
+use berth_codec::testing::record;
 
 use super::boot;
 use super::journal::Boot;

@@ -264,7 +264,7 @@ async fn latest(sender: &Sender, space: &SpaceName, deadline: Deadline) -> Known
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::golden::hex;
+    use berth_codec::testing::golden;
 
     /// What is on hosts' disks stays readable: a change here is a new version, or a mistake.
     #[test]
@@ -274,7 +274,7 @@ mod tests {
             Session { id: SessionId::new(1_000), engine: Some(engine), yields: true, handshake: 0 };
         let sessions = BTreeMap::from([(SpaceName::new("LocalDefault").unwrap(), session)]);
         assert_eq!(
-            hex(&Kept { sessions }),
+            golden(&Kept { sessions }),
             "0a01010c4c6f63616c44656661756c74fbe803010436613165fb9210fc7011010001023989b0"
         );
     }

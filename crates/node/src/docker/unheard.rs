@@ -232,7 +232,7 @@ pub(super) mod tests {
     use berth_allocator::{Prefix, ReleasePool, SpaceName};
 
     use super::*;
-    use crate::golden::hex;
+    use berth_codec::testing::golden;
 
     fn pool() -> PoolId {
         let prefix: ipamapi::ipnet::IpNet = "10.1.0.0/24".parse().unwrap();
@@ -329,12 +329,12 @@ pub(super) mod tests {
     /// What is on hosts' disks stays readable: a change here is a new version, or a mistake.
     #[test]
     fn the_encoding_is_what_it_was() {
-        expect_test::expect!["0a01000301070c4c6f63616c44656661756c7400000a010000180009000101070c4c6f63616c44656661756c7400000a010000180002e5084fa6"].assert_eq(&hex(&Event::Sent(Box::new(open(1)))));
+        expect_test::expect!["0a01000301070c4c6f63616c44656661756c7400000a010000180009000101070c4c6f63616c44656661756c7400000a010000180002e5084fa6"].assert_eq(&golden(&Event::Sent(Box::new(open(1)))));
         expect_test::expect!["0a01010301a0b1bf4e"]
-            .assert_eq(&hex(&Event::Answered(open(1).number)));
+            .assert_eq(&golden(&Event::Answered(open(1).number)));
         expect_test::expect!["0a010201070c4c6f63616c44656661756c7400000a010000180002090085616c4e"]
-            .assert_eq(&hex(&Event::Kept(asked(), GIVEN)));
+            .assert_eq(&golden(&Event::Kept(asked(), GIVEN)));
         expect_test::expect!["0a010301070c4c6f63616c44656661756c7400000a01000018000281b563db"]
-            .assert_eq(&hex(&Event::Taken(asked())));
+            .assert_eq(&golden(&Event::Taken(asked())));
     }
 }

@@ -9,6 +9,7 @@ use berth_allocator::{
     SpaceName, SpaceSettings, State, Text, Timestamp,
 };
 use berth_codec::DecodeError;
+use berth_codec::testing::of_version;
 use tempfile::TempDir;
 
 use super::*;
@@ -91,11 +92,8 @@ fn a_backup_that_was_cut_or_has_grown_or_has_a_flipped_bit_is_refused() {
 
 /// With its checksum right, as a newer Berth would write it.
 fn newer(bytes: &[u8], record: usize, end: usize) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    bytes[record + 1] += 1;
-    let sum = crc32c::crc32c(&bytes[record..end - 4]);
-    bytes[end - 4..end].copy_from_slice(&sum.to_le_bytes());
-    bytes
+    let newer = of_version(&bytes[record..end], bytes[record + 1] + 1);
+    [&bytes[..record], &newer, &bytes[end..]].concat()
 }
 
 #[test]

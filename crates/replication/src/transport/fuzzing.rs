@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use berth_codec::fuzzing::comes_back;
+use berth_codec::testing::comes_back;
 use futures::executor::block_on;
 
 use super::frame::{self, BODY_BYTES_MAX, Frame, FrameKind};
