@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::State as Of;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use berth_allocator::{SpaceName, State, Timestamp};
+use berth_allocator::{SpaceName, State};
+use berth_replication::{Clock, SystemClock};
 use futures::{StreamExt, stream};
 use serde::Deserialize;
 use tokio::runtime::Handle;
@@ -64,7 +65,7 @@ pub(super) async fn upload(
     let rehearsed = states.look(move |states| {
         let (_, state) = states.first().expect("the cluster's state was read");
         let found = found(&plan, state, resume)?;
-        let mut rehearsal = Rehearsal::new(state.clone(), own, now());
+        let mut rehearsal = Rehearsal::new(state.clone(), own, SystemClock.now());
         Handle::current().block_on(carry_out(&plan, &found, &mut rehearsal))?;
         Ok((plan, found))
     });
@@ -161,12 +162,6 @@ fn found(plan: &Plan, state: &State, resume: bool) -> Result<BTreeMap<SpaceName,
         return Err(Problem::new(Code::Import, detail));
     }
     Ok(all)
-}
-
-/// For leases that are over by now.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::new(u64::try_from(since.as_millis()).unwrap_or_default())
 }
 
 fn answer(lines: mpsc::Receiver<ImportLine>) -> Response {
