@@ -148,8 +148,7 @@ impl Given {
 impl Sender {
     /// A sender for `client`, which is this process's alone. `address` says where it runs.
     pub fn new(target: Target, client: ClientName, address: Text) -> Self {
-        let mut instance = [0; 16];
-        berth_replication::fill_random(&mut instance).expect("the system gives random numbers");
+        let instance = berth_replication::random().expect("the system gives random numbers");
         Self {
             target,
             client,

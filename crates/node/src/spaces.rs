@@ -60,8 +60,7 @@ pub fn unique_local(cluster: ClusterId, host: Option<&str>) -> Prefix {
 
 /// A unique local /48 of whoever draws it: the host may not have met its cluster yet.
 pub fn random_unique_local() -> Prefix {
-    let mut drawn = [0; 5];
-    berth_replication::fill_random(&mut drawn).expect("the system gives random numbers");
+    let drawn: [_; 5] = berth_replication::random().expect("the system gives random numbers");
     unique_local_of(&drawn)
 }
 

@@ -393,7 +393,8 @@ fn own(path: &Path, new: NewOwner<'_>) -> Result<Owner, DirectoryError> {
             .map_err(|source| io_error("write", &path.join(SECRET_FILE), source))?;
     }
     Witness::make(path).map_err(|source| io_error("write", &path.join(WITNESS_FILE), source))?;
-    let (node, name, instance) = (node.get(), name.as_str().to_owned(), random()?);
+    let instance = u128::from_le_bytes(crate::random()?);
+    let (node, name) = (node.get(), name.as_str().to_owned());
     let admitted = grant.map(|Grant { since, members, .. }| Admitted { since, members });
     let owner = Owner { cluster, node, name, instance, peers: BTreeMap::new(), admitted };
     write(path, &owner)?;
@@ -450,15 +451,14 @@ fn write(path: &Path, owner: &Owner) -> Result<(), DirectoryError> {
     written.map_err(|source| io_error("write", &record, source))
 }
 
-fn random() -> Result<u128, DirectoryError> {
-    let mut bytes = [0; 16];
-    crate::fill_random(&mut bytes)
-        .map_err(|error| DirectoryError::Random { reason: error.to_string() })?;
-    Ok(u128::from_le_bytes(bytes))
-}
-
 fn io_error(operation: &'static str, path: &Path, source: io::Error) -> DirectoryError {
     DirectoryError::Io { operation, path: path.to_owned(), source }
+}
+
+impl From<getrandom::Error> for DirectoryError {
+    fn from(error: getrandom::Error) -> Self {
+        Self::Random { reason: error.to_string() }
+    }
 }
 
 impl DirectoryError {

@@ -77,7 +77,7 @@ pub use join::{JoinConfig, JoinError, Joined, join};
 pub use ledger::{Ledger, LedgerConfig, LedgerError, LedgerStartError, LedgerStatus};
 pub use membership::{MemberChange, MembershipError, MembershipRefusal};
 pub use proposer::{NotExecuted, ProposeError, Proposed};
-pub use random::fill_random;
+pub use random::random;
 pub use reads::{Consistency, Read, ReadError};
 pub use recovery::{Loss, RecoveryError, Survivor, recover, set_aside, survivor};
 pub use replica::{

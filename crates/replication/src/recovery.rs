@@ -104,7 +104,7 @@ pub async fn recover(data_dir: &Path) -> Result<(ClusterId, PathBuf), RecoveryEr
     let (directory, survivor, state) = read(data_dir).await?;
     let secret = directory.secret().map_err(RecoveryError::Directory)?;
     let unusable = |reason: String| RecoveryError::Unusable { path: data_dir.to_owned(), reason };
-    let cluster = new_cluster().map_err(RecoveryError::Directory)?;
+    let cluster = ClusterId::new(crate::random().map_err(DirectoryError::from)?);
     let name = NodeName::new(survivor.name.as_str());
     let name = name.ok_or_else(|| unusable("the node's name is none".to_owned()))?;
     let revision = survivor.loss.revision.get().checked_add(REVISIONS_LEFT_OUT);
@@ -169,13 +169,6 @@ fn unused(dir: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
-}
-
-fn new_cluster() -> Result<ClusterId, DirectoryError> {
-    let mut bytes = [0; 16];
-    crate::fill_random(&mut bytes)
-        .map_err(|error| DirectoryError::Random { reason: error.to_string() })?;
-    Ok(ClusterId::new(bytes))
 }
 
 type Found = (DataDirectory, Survivor, State);

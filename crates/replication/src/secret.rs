@@ -50,8 +50,7 @@ impl Secret {
 
     /// One that nobody guesses, of printable characters.
     pub fn random() -> std::io::Result<Self> {
-        let mut bytes = [0; 32];
-        crate::fill_random(&mut bytes).map_err(std::io::Error::other)?;
+        let bytes = crate::random::<32>().map_err(std::io::Error::other)?;
         Ok(Self(BASE64_URL_SAFE_NO_PAD.encode(bytes).into_bytes()))
     }
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State as Of;
 use axum::http::StatusCode;
 use berth_allocator::{self as allocator, Command, MakeToken, Millis, Response, Role, TokenId};
-use berth_replication::{TokenUse, fill_random, token_hash};
+use berth_replication::{TokenUse, random, token_hash};
 
 use super::query::{Body, NoParameters, Parameters, ReadParameters, Segment, note};
 use super::types::{Authority, Listing, MadeToken, NewToken, Scope, Token};
@@ -90,9 +90,8 @@ impl Api {
         new: NewToken,
     ) -> Result<(StatusCode, Json<MadeToken>), Problem> {
         let (replica, _) = self.member()?;
-        let mut key = [0; 32];
         let failed = |error: String| Problem::new(Code::NoToken, error);
-        fill_random(&mut key).map_err(|error| failed(error.to_string()))?;
+        let key = random().map_err(|error| failed(error.to_string()))?;
         // Where none can be made, nothing is.
         let token =
             replica.access_token(purpose, key).map_err(|error| failed(error.to_string()))?;

@@ -34,10 +34,7 @@ impl RestorationId {
 
     /// One that begins now.
     pub fn new(now: Timestamp) -> Result<Self, DirectoryError> {
-        let mut random = [0; 16];
-        crate::fill_random(&mut random)
-            .map_err(|error| DirectoryError::Random { reason: error.to_string() })?;
-        let random = u128::from_le_bytes(random) & ((1 << Self::TIME_SHIFT) - 1);
+        let random = u128::from_le_bytes(crate::random()?) & ((1 << Self::TIME_SHIFT) - 1);
         // 48 bits of milliseconds are 8,900 years.
         Ok(Self((u128::from(now.get()) << Self::TIME_SHIFT) | random))
     }

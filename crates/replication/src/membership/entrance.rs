@@ -41,9 +41,8 @@ impl Core {
         deadline: Deadline,
     ) -> Result<(), ChangeFailure> {
         let client = ClientName::new(format!("join@{}", self.node())).expect("it is a name");
-        let mut instance = [0; 16];
-        crate::fill_random(&mut instance)
-            .map_err(|error| Failure::Refused { reason: error.to_string() })?;
+        let instance =
+            crate::random().map_err(|error| Failure::Refused { reason: error.to_string() })?;
         let envelope = |incarnation, sequence, command| Envelope {
             client: client.clone(),
             incarnation,

@@ -63,8 +63,7 @@ impl AsyncRuntime for Runtime {
     }
 
     fn thread_rng() -> Self::ThreadLocalRng {
-        let mut seed = [0; 8];
-        crate::random::fill_random(&mut seed).expect("the system gives random numbers");
+        let seed = crate::random().expect("the system gives random numbers");
         SmallRng::seed_from_u64(u64::from_le_bytes(seed))
     }
 
