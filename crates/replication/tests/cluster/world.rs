@@ -63,6 +63,8 @@ impl Node {
         }));
         let made = self.propose(made, soon()).unwrap().answer.outcome;
         assert!(matches!(made, Ok(Response::Token(_))), "{made:?}");
+        // A cluster that has just begun does not know yet where its members are.
+        self.wait(|status| status.members.iter().any(|member| !member.address.is_empty()));
         self.replica.access_token(TokenUse::Join, key).unwrap()
     }
 
