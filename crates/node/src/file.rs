@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use berth_codec::{DecodeError, EncodeError, Record};
 use berth_replication::failpoint::strike;
+use berth_replication::sync_directory_of;
 
 /// A file could not be read or replaced. It is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -78,10 +79,4 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&aside, path)?;
     sync_directory_of(path)?;
     strike("file-rename.after")
-}
-
-/// Makes durable that a file has its name.
-pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -47,6 +47,7 @@ mod raft;
 mod random;
 mod reads;
 mod recovery;
+mod replace;
 mod replica;
 mod rocks;
 mod secret;
@@ -79,7 +80,8 @@ pub use membership::{MemberChange, MembershipError, MembershipRefusal};
 pub use proposer::{NotExecuted, ProposeError, Proposed};
 pub use random::random;
 pub use reads::{Consistency, Read, ReadError};
-pub use recovery::{Loss, RecoveryError, Survivor, recover, set_aside, survivor};
+pub use recovery::{Loss, RecoveryError, Survivor, recover, survivor};
+pub use replace::{sync_directory_of, take_place};
 pub use replica::{
     AskError, Fingerprint, MemberStatus, NoToken, NotMarked, Replica, Respond, Role, StartError,
     Status, UserStream, Witness, holds_cluster, told_secret,

@@ -5,7 +5,7 @@
 //! the old one find it foreign, and its state knows that it is behind (claim rule 12).
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ use openraft::{EntryPayload, RaftLogReader};
 use crate::directory::{DataDirectory, DirectoryError, NewOwner};
 use crate::membership::Grant;
 use crate::raft::{LogPosition, MembershipRecord, PeerRecord, StoredMembership};
+use crate::replace::{beside, take_place};
 use crate::rocks::{LOST, RaftLog, StoreError};
 use crate::snapshot::{Loaded, SnapshotError, SnapshotStore};
 use crate::{ClusterId, Fatal, LogIndex, NodeId, NodeName, Term, blocking, machine};
@@ -138,37 +139,9 @@ pub async fn recover(data_dir: &Path) -> Result<(ClusterId, PathBuf), RecoveryEr
     })?;
     drop(begun);
 
-    let kept = unused(data_dir).map_err(failed)?;
-    fs::rename(data_dir, &kept).map_err(failed)?;
-    fs::rename(&made, data_dir).map_err(failed)?;
-    let parent = data_dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let synced = File::open(parent.unwrap_or(Path::new("."))).and_then(|dir| dir.sync_all());
-    synced.map_err(failed)?;
+    let kept = take_place(&made, data_dir).map_err(failed)?;
     drop(directory);
     Ok((cluster, kept))
-}
-
-/// Sets a replica's data directory aside, so that the host can join again. Gives where it is kept.
-pub fn set_aside(data_dir: &Path) -> io::Result<PathBuf> {
-    let kept = unused(data_dir)?;
-    fs::rename(data_dir, &kept)?;
-    Ok(kept)
-}
-
-fn beside(dir: &Path, what: &str) -> PathBuf {
-    let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    dir.with_file_name(format!("{name}.{what}"))
-}
-
-/// The first name beside a directory that nothing has.
-fn unused(dir: &Path) -> io::Result<PathBuf> {
-    for number in 1_u32.. {
-        let kept = beside(dir, &format!("old-{number}"));
-        if !kept.try_exists()? {
-            return Ok(kept);
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 type Found = (DataDirectory, Survivor, State);

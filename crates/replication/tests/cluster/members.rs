@@ -434,7 +434,8 @@ fn a_survivor_becomes_a_cluster_that_the_others_cannot_disturb() {
     // One of them joins the new one, as a new member.
     world.stop(0);
     world.configs[0].members.clear();
-    berth_replication::set_aside(&world.configs[0].data_dir).unwrap();
+    let data_dir = &world.configs[0].data_dir;
+    fs::rename(data_dir, data_dir.with_extension("old")).unwrap();
     let mut config = world.join_config(0);
     config.token = world.nodes[&1].token(None);
     run_join(config).unwrap();

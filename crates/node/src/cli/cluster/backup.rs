@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use berth_replication::{BackupCheck, BackupInfo};
+use berth_replication::{BackupCheck, BackupInfo, sync_directory_of};
 
 use super::super::client::ApiClient;
 use super::super::failure::chain;
@@ -13,7 +13,6 @@ use super::super::output::{note, progress};
 use super::super::{Failure, time};
 use crate::api::views;
 use crate::code::Code;
-use crate::file::sync_directory_of;
 
 const EXAMPLES: &str = "\
 Examples:

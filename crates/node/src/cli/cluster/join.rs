@@ -1,6 +1,6 @@
 //! `berth cluster join`
 
-use berth_replication::{Joined, holds_cluster, set_aside};
+use berth_replication::{Joined, holds_cluster, take_place};
 
 use crate::cli::output::{note, print};
 use crate::cli::{Common, Failure};
@@ -55,9 +55,8 @@ pub(super) fn run(arguments: Arguments, common: &Common) -> Result<(), Failure> 
     }
     let Joined { node, cluster, .. } = runtime.block_on(server::join_cluster(request))?;
     if replaces {
-        let kept = set_aside(&dir).and_then(|kept| std::fs::rename(&beside, &dir).map(|()| kept));
-        let kept =
-            kept.map_err(|error| failed(format!("cannot replace {}: {error}", dir.display())))?;
+        let kept = take_place(&beside, &dir)
+            .map_err(|error| failed(format!("cannot replace {}: {error}", dir.display())))?;
         note(&format!("the old data is kept in {}", kept.display()));
     }
     print(&format!(
