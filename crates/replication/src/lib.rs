@@ -20,6 +20,7 @@ extern crate shuttle_tokio as tokio;
 
 mod attendants;
 mod backup;
+mod behind;
 mod blocking;
 mod build_info;
 mod clock;

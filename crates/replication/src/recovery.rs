@@ -13,6 +13,7 @@ use berth_allocator::{Revision, State, Timestamp};
 use openraft::storage::RaftLogStorage;
 use openraft::{EntryPayload, RaftLogReader};
 
+use crate::behind::goes_on_at;
 use crate::directory::{DataDirectory, DirectoryError, NewOwner};
 use crate::membership::Grant;
 use crate::raft::{LogPosition, MembershipRecord, PeerRecord, StoredMembership};
@@ -21,9 +22,6 @@ use crate::rocks::{LOST, RaftLog, StoreError};
 use crate::snapshot::{Loaded, SnapshotError, SnapshotStore};
 use crate::{ClusterId, Fatal, LogIndex, NodeId, NodeName, Term, blocking, machine};
 
-/// Revisions left out: more than the lost members can have given beyond what the survivor has. They name
-/// claims, which must not be given twice.
-const REVISIONS_LEFT_OUT: u64 = 1 << 40;
 /// Entries read at a time.
 const READ_ENTRIES: u64 = 1_000;
 
@@ -108,10 +106,9 @@ pub async fn recover(data_dir: &Path) -> Result<(ClusterId, PathBuf), RecoveryEr
     let cluster = ClusterId::new(crate::random().map_err(DirectoryError::from)?);
     let name = NodeName::new(survivor.name.as_str());
     let name = name.ok_or_else(|| unusable("the node's name is none".to_owned()))?;
-    let revision = survivor.loss.revision.get().checked_add(REVISIONS_LEFT_OUT);
-    let revision = revision.filter(|revision| *revision <= State::REVISION_MAX);
+    let revision = goes_on_at(survivor.loss.revision.get(), 0);
     let revision = revision.ok_or_else(|| unusable("there are no revisions left".to_owned()))?;
-    let state = state.restored(Revision::new(revision));
+    let state = state.restored(revision);
 
     let made = beside(data_dir, "recovered");
     let failed = |source| RecoveryError::Replace { path: data_dir.to_owned(), source };

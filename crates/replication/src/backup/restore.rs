@@ -12,18 +12,12 @@ use std::path::{Path, PathBuf};
 use berth_allocator::{Revision, State, Timestamp};
 
 use super::{BackupFile, BackupInfo, Origin, RestoreError};
+use crate::behind::goes_on_at;
 use crate::cluster::Cluster;
 use crate::directory::{DataDirectory, DirectoryError, NewOwner};
 use crate::raft::{LogPosition, MembershipRecord, PeerRecord};
 use crate::snapshot::SnapshotStore;
 use crate::{ClusterId, Member, NodeName};
-
-/// Revisions left out behind the backup's: more than a cluster gives in three years of ten thousand
-/// commands a second. So a restored cluster gives none that the lost one gave after the backup.
-const REVISIONS_LEFT_OUT: u64 = 1 << 40;
-/// And for each millisecond between the backup and the restoration: more than a cluster gives in one.
-/// So of two clusters restored from one backup, the later one gives none that the earlier one gave.
-const REVISIONS_PER_MS: u64 = 1 << 10;
 
 /// Which of the restorations of a backup: when it began, and a random number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +102,9 @@ pub fn restore(wanted: &Restore) -> Result<Restored, RestoreError> {
     let BackupFile { header, state } =
         BackupFile::open(&wanted.file).map_err(RestoreError::Backup)?;
     let restoration = which(wanted, header.taken)?;
-    let revision = goes_on_at(header.revision, header.taken, restoration)?;
+    let passed = restoration.began().get().saturating_sub(header.taken.get());
+    let revision = goes_on_at(header.revision, passed)
+        .ok_or(RestoreError::Revision { revision: header.revision })?;
     let state = state.restored(revision);
     let index = header.last.map_or(0, |last| last.index) + 1;
     let origin = Origin {
@@ -131,21 +127,6 @@ fn which(wanted: &Restore, taken: Timestamp) -> Result<RestorationId, RestoreErr
         }
         None => RestorationId::new(wanted.now).map_err(RestoreError::Directory),
     }
-}
-
-/// The revision from which a restored cluster goes on.
-fn goes_on_at(
-    revision: u64,
-    taken: Timestamp,
-    restoration: RestorationId,
-) -> Result<Revision, RestoreError> {
-    let passed = restoration.began().get().saturating_sub(taken.get());
-    let left_out = passed.checked_mul(REVISIONS_PER_MS).and_then(|passed| {
-        let revision = revision.checked_add(REVISIONS_LEFT_OUT)?;
-        revision.checked_add(passed)
-    });
-    let left = left_out.filter(|revision| *revision <= State::REVISION_MAX);
-    left.map(Revision::new).ok_or(RestoreError::Revision { revision })
 }
 
 /// Makes the directory. What tells whose it is comes last: until then it is refused at a start.
