@@ -33,17 +33,6 @@ pub struct Snapshot {
     level: Level,
 }
 
-/// As version 3 has it, in which clusters of the first level write it still.
-#[derive(Deserialize)]
-struct Third {
-    revision: Revision,
-    now: Timestamp,
-    clients: Vec<Client>,
-    spaces: Vec<SpacePart>,
-    behind: Behind,
-    tokens: Vec<Token>,
-}
-
 /// What of the state was restored, and when; by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Behind {
@@ -63,11 +52,15 @@ struct First {
 /// As version 2 had it, which knew no tokens.
 #[derive(Deserialize)]
 struct Second {
-    revision: Revision,
-    now: Timestamp,
-    clients: Vec<Client>,
-    spaces: Vec<SpacePart>,
+    first: First,
     behind: Behind,
+}
+
+/// As version 3 has it, in which clusters of the first level write it still.
+#[derive(Deserialize)]
+struct Third {
+    second: Second,
+    tokens: Vec<Token>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,22 +99,28 @@ impl Record for Snapshot {
     }
 
     fn upgrade(version: u8, body: &[u8]) -> Result<Self, DecodeError> {
-        let (behind, tokens) = (Behind::default(), Vec::new());
-        let Third { revision, now, clients, spaces, behind, tokens } = match version {
-            1 => {
-                let First { revision, now, clients, spaces } = decode_body(Self::KIND, body)?;
-                Third { revision, now, clients, spaces, behind, tokens }
-            }
-            2 => {
-                let second = decode_body(Self::KIND, body)?;
-                let Second { revision, now, clients, spaces, behind } = second;
-                Third { revision, now, clients, spaces, behind, tokens }
-            }
+        let third = match version {
+            1 => Second::from(decode_body::<First>(Self::KIND, body)?).into(),
+            2 => decode_body::<Second>(Self::KIND, body)?.into(),
             3 => decode_body(Self::KIND, body)?,
             found => return Err(DecodeError::UnknownVersion { kind: Self::KIND, found }),
         };
+        let Third { second: Second { first, behind }, tokens } = third;
+        let First { revision, now, clients, spaces } = first;
         let level = Level::FIRST;
         Ok(Self { revision, now, clients, spaces, behind, tokens, level })
+    }
+}
+
+impl From<First> for Second {
+    fn from(first: First) -> Self {
+        Self { first, behind: Behind::default() }
+    }
+}
+
+impl From<Second> for Third {
+    fn from(second: Second) -> Self {
+        Self { second, tokens: Vec::new() }
     }
 }
 
