@@ -18,6 +18,7 @@
 #[cfg(shuttle)]
 extern crate shuttle_tokio as tokio;
 
+mod address;
 mod attendants;
 mod backup;
 mod behind;
@@ -62,6 +63,7 @@ mod transport;
 mod types;
 mod user;
 
+pub use address::is_loopback;
 pub use attendants::Attendant;
 pub use backup::{
     Backup, BackupCheck, BackupError, BackupFile, BackupInfo, RestorationId, Restore, RestoreError,

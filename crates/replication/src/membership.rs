@@ -14,7 +14,6 @@ use core::fmt;
 use std::time::Duration;
 
 pub(crate) use duty::{Duty, Heard};
-pub(crate) use judge::{is_loopback, is_unspecified};
 pub(crate) use wire::{Admission, ChangeFailure, Grant, Standing};
 
 use serde::{Deserialize, Serialize};

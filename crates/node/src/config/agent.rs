@@ -1,6 +1,8 @@
 //! The checked configuration of an agent.
 
-use super::host::{HostConfig, is_address, is_loopback};
+use berth_replication::is_loopback;
+
+use super::host::{HostConfig, is_address};
 use super::server::raft_dir;
 use super::{AgentSettings, ConfigError, HostSettings};
 

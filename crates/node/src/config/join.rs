@@ -1,9 +1,9 @@
 //! What a host needs to join a cluster.
 
-use berth_replication::{AccessToken, JoinConfig, TokenUse};
+use berth_replication::{AccessToken, JoinConfig, TokenUse, is_loopback};
 
 use super::ConfigError;
-use super::host::{HostConfig, is_loopback};
+use super::host::HostConfig;
 use super::server::raft_dir;
 
 /// Checks what a host that joins must be told.

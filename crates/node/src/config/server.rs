@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use berth_replication::{JoinConfig, Member, NodeName, Secret, holds_cluster, told_secret};
+use berth_replication::{
+    JoinConfig, Member, NodeName, Secret, holds_cluster, is_loopback, told_secret,
+};
 
-use super::host::{HostConfig, is_address, is_loopback, names};
+use super::host::{HostConfig, is_address, names};
 use super::join::join_config;
 use super::{ConfigError, DATA_DIR, HostSettings, LISTEN, MemberSettings};
 

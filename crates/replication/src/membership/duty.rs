@@ -7,9 +7,8 @@ use std::time::Duration;
 use openraft::async_runtime::WatchReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::{
-    LATELY, MemberChange, MembershipError, MembershipRefusal, Standing, is_first, is_unspecified,
-};
+use super::{LATELY, MemberChange, MembershipError, MembershipRefusal, Standing, is_first};
+use crate::address::is_unspecified;
 use crate::raft::PeerNode;
 use crate::replica::Core;
 use crate::transport::{Lane, Request, Response};

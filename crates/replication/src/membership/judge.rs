@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Admission, BEHIND_MAX, LATELY, MembershipRefusal};
+use crate::address::is_unspecified;
 use crate::cluster::{MEMBERS_MAX, check_address};
 use crate::{LogIndex, MemberStatus, NodeId, Status};
 
@@ -148,20 +149,6 @@ impl View<'_> {
             }
         }
     }
-}
-
-/// Whether an address is that of all of a host's interfaces, at which nobody else reaches it.
-pub(crate) fn is_unspecified(address: &str) -> bool {
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_unspecified())
-}
-
-/// Whether nobody beyond this host can be there. A name other than `localhost` may be anywhere.
-pub(crate) fn is_loopback(address: &str) -> bool {
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use futures::future::join_all;
 
 use super::{MemberStatus, Replica, Role};
-use crate::membership::{LATELY, is_loopback, is_unspecified};
+use crate::address::{is_loopback, is_unspecified};
+use crate::membership::LATELY;
 use crate::transport::{Lane, Request, Response};
 use crate::{AccessToken, Build, Deadline, MemberChange, MembershipError, TokenUse};
 

@@ -18,6 +18,7 @@ use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector, TlsStream};
 
 use super::stream::{PeerStream, Plaintext};
+use crate::address::host_of;
 use crate::{ClusterId, NodeId, NodeName, Secret};
 
 /// Bytes in a DNS name, and in a part of it.
@@ -224,8 +225,7 @@ fn refused(reason: &str) -> io::Error {
 /// operator called it.
 fn names(name: &NodeName, addresses: &[&str]) -> Vec<String> {
     let own = ["localhost", "127.0.0.1", "::1", name.as_str()].into_iter();
-    let hosts = addresses.iter().filter_map(|address| address.rsplit_once(':'));
-    let hosts = hosts.map(|(host, _)| host.trim_start_matches('[').trim_end_matches(']'));
+    let hosts = addresses.iter().map(|address| host_of(address));
     let mut names: Vec<String> = Vec::new();
     for name in own.chain(hosts).filter(|name| is_certifiable(name)) {
         if !names.iter().any(|known| known == name) {
