@@ -17,7 +17,7 @@ use berth_allocator::{
     ClientName, Command, Envelope, Incarnation, Millis, Register, Renew, Response, Sequence, Text,
 };
 use berth_replication::{
-    Config, Deadline, Ledger, LedgerConfig, Member, NodeName, Replica, SystemClock, Tuning,
+    Config, Deadline, Ledger, LedgerConfig, Member, NodeName, Replica, SystemClock,
 };
 
 const RUN: Duration = Duration::from_secs(5);
@@ -78,19 +78,8 @@ async fn start(dir: &Path) -> Vec<Replica> {
     drop(sockets);
     let mut replicas = Vec::new();
     for member in &members {
-        let config = Config {
-            cluster: "measured".to_owned(),
-            name: member.name.clone(),
-            members: members.clone(),
-            data_dir: dir.join(member.name.as_str()),
-            listen: member.address.clone(),
-            advertise: None,
-            learner: false,
-            secret: None,
-            keep_secret: false,
-            insecure: false,
-            tuning: Tuning::default(),
-        };
+        let data_dir = dir.join(member.name.as_str());
+        let config = Config::of_member(member, "measured", members.clone(), data_dir);
         replicas.push(Replica::start(config, Arc::new(SystemClock)).await.unwrap());
     }
     replicas

@@ -40,6 +40,26 @@ pub struct Config {
     pub tuning: Tuning,
 }
 
+impl Config {
+    /// A first member that listens at its address in the list. It has no secret, so it speaks to loopback
+    /// only.
+    pub fn of_member(own: &Member, cluster: &str, members: Vec<Member>, data_dir: PathBuf) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            name: own.name.clone(),
+            members,
+            data_dir,
+            listen: own.address.clone(),
+            advertise: None,
+            learner: false,
+            secret: None,
+            keep_secret: false,
+            insecure: false,
+            tuning: Tuning::default(),
+        }
+    }
+}
+
 /// Times and sizes, each with a default that suits a local network.
 #[derive(Debug, Clone)]
 pub struct Tuning {

@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 use berth_pki::{Authority, Bearers, Credential, Keyring, Purpose, Subject, callee, server_name};
 use berth_replication::{
     Config, Deadline, Member, NodeName, Replica, Secret, Servers, ServersConfig, SystemClock,
-    Tuning,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,19 +35,10 @@ impl Node {
     async fn start(secret: Option<&[u8]>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let address = format!("127.0.0.1:{}", ports::free_ports(1)[0]);
-        let name = NodeName::new("n1").unwrap();
+        let member = Member { name: NodeName::new("n1").unwrap(), address: address.clone() };
         let config = Config {
-            cluster: "test".to_owned(),
-            name: name.clone(),
-            members: vec![Member { name, address: address.clone() }],
-            data_dir: dir.path().join("raft"),
-            advertise: None,
-            learner: false,
-            listen: address.clone(),
             secret: secret.map(|secret| Secret::new(secret).unwrap()),
-            keep_secret: false,
-            insecure: false,
-            tuning: Tuning::default(),
+            ..Config::of_member(&member, "test", vec![member.clone()], dir.path().join("raft"))
         };
         let replica = Replica::start(config, Arc::new(SystemClock)).await.unwrap();
         Self { replica, address, dir }

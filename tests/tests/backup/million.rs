@@ -11,7 +11,7 @@ use berth_allocator::{
     SpaceSettings, Text, WantedPool,
 };
 use berth_node::api::types::{Space, Verification};
-use berth_replication::{Config, Deadline, Member, NodeName, Replica, SystemClock, Tuning};
+use berth_replication::{Config, Deadline, Member, NodeName, Replica, SystemClock};
 use berth_tests::{Cluster, Engine, GLOBAL, Node, eventually};
 use tokio::time::Instant;
 
@@ -40,19 +40,8 @@ async fn replicas(nodes: &[Node]) -> Vec<Replica> {
     let members: Vec<Member> = nodes.iter().map(member).collect();
     let mut replicas = Vec::new();
     for node in nodes {
-        let config = Config {
-            cluster: "berth".to_owned(),
-            name: NodeName::new(node.name()).unwrap(),
-            members: members.clone(),
-            data_dir: node.data_dir.join("raft"),
-            listen: node.listen().to_owned(),
-            advertise: None,
-            learner: false,
-            secret: None,
-            keep_secret: false,
-            insecure: false,
-            tuning: Tuning::default(),
-        };
+        let data_dir = node.data_dir.join("raft");
+        let config = Config::of_member(&member(node), "berth", members.clone(), data_dir);
         replicas.push(Replica::start(config, Arc::new(SystemClock)).await.unwrap());
     }
     replicas

@@ -12,7 +12,6 @@ use berth_node::docker::{Driver, DriverConfig};
 use berth_node::sender::{Sender, Target};
 use berth_replication::{
     Config, Consistency, Deadline, Ledger, LedgerConfig, Member, NodeName, Replica, SystemClock,
-    Tuning,
 };
 use berth_tests::{LOCAL, PATIENCE, free_ports};
 use ipamapi::PoolId;
@@ -29,21 +28,10 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) async fn start() -> Self {
         let dir = scratch();
-        let name = NodeName::new("n1").unwrap();
-        let listen = format!("127.0.0.1:{}", free_ports(1)[0]);
-        let config = Config {
-            cluster: "conformance".to_owned(),
-            name: name.clone(),
-            members: vec![Member { name, address: listen.clone() }],
-            data_dir: dir.path().join("raft"),
-            listen,
-            advertise: None,
-            learner: false,
-            secret: None,
-            keep_secret: false,
-            insecure: false,
-            tuning: Tuning::default(),
-        };
+        let address = format!("127.0.0.1:{}", free_ports(1)[0]);
+        let member = Member { name: NodeName::new("n1").unwrap(), address };
+        let data_dir = dir.path().join("raft");
+        let config = Config::of_member(&member, "conformance", vec![member.clone()], data_dir);
         let replica = Replica::start(config, Arc::new(SystemClock)).await.unwrap();
         replica.status_when(soon(), |status| status.leader.is_some()).await.unwrap();
         Self { replica, hosts: AtomicU64::new(0), _dir: dir }

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::raft::{LogPosition, MembershipRecord};
 use crate::snapshot::{Loaded, SnapshotStore};
-use crate::{ClusterId, Config, Deadline, Member, NodeName, Replica, SystemClock, Tuning};
+use crate::{ClusterId, Config, Deadline, Member, NodeName, Replica, SystemClock};
 
 const TAKEN: Timestamp = Timestamp::new(1_700_000_000_000);
 
@@ -258,19 +258,7 @@ async fn a_node_whose_state_is_another_shows_at_a_mark() {
         if member.name.as_str() == "bob" {
             spoil(&wanted.data_dir, restored.cluster);
         }
-        let config = Config {
-            cluster: wanted.cluster,
-            name: member.name.clone(),
-            members: members.clone(),
-            data_dir: wanted.data_dir,
-            listen: member.address.clone(),
-            advertise: None,
-            learner: false,
-            secret: None,
-            keep_secret: false,
-            insecure: false,
-            tuning: Tuning::default(),
-        };
+        let config = Config::of_member(member, &wanted.cluster, members.clone(), wanted.data_dir);
         nodes.push(Replica::start(config, Arc::new(SystemClock)).await.unwrap());
     }
     let mark = nodes[0].mark(soon()).await.unwrap();

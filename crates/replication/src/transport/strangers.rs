@@ -18,7 +18,6 @@ use crate::secret::Proof;
 use crate::servers::Home;
 use crate::{
     ClusterId, Config, Fatal, Member, NodeId, NodeName, PeerListener, Replica, Secret, SystemClock,
-    Tuning,
 };
 
 const CLUSTER: ClusterId = ClusterId::new([7; 16]);
@@ -150,19 +149,10 @@ async fn a_connection_ends_with_its_certificate() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let name = NodeName::new("n1").unwrap();
+    let member = Member { name: NodeName::new("n1").unwrap(), address: address.clone() };
     let config = Config {
-        cluster: "test".to_owned(),
-        name: name.clone(),
-        members: vec![Member { name, address: address.clone() }],
-        data_dir: dir.path().join("raft"),
-        listen: address.clone(),
-        advertise: None,
-        learner: false,
         secret: Some(secret()),
-        keep_secret: false,
-        insecure: false,
-        tuning: Tuning::default(),
+        ..Config::of_member(&member, "test", vec![member.clone()], dir.path().join("raft"))
     };
     let listener = PeerListener::bind(&address, true).await.unwrap();
     let replica = Replica::start_on(listener, config, Arc::new(SystemClock)).await.unwrap();

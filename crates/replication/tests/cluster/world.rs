@@ -128,17 +128,9 @@ impl World {
             .collect();
         let dirs: Vec<_> = names.iter().map(|_| tempfile::tempdir().unwrap()).collect();
         let config = |(member, dir): (&Member, &TempDir)| Config {
-            cluster: "test".to_owned(),
-            name: member.name.clone(),
-            members: members.clone(),
-            data_dir: dir.path().join("raft"),
-            listen: member.address.clone(),
-            advertise: None,
-            learner: false,
             secret: Some(Secret::new(b"a secret for the tests").unwrap()),
-            keep_secret: false,
-            insecure: false,
             tuning: tuning.clone(),
+            ..Config::of_member(member, "test", members.clone(), dir.path().join("raft"))
         };
         let configs = members.iter().zip(&dirs).map(config).collect();
         let mut world = Self { dirs, configs, nodes: BTreeMap::new() };

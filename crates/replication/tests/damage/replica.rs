@@ -28,7 +28,8 @@ fn soon() -> Deadline {
 
 impl Replicas {
     fn config(&self, dir: &Path) -> Config {
-        let (name, address) = (NodeName::new("ada").unwrap(), format!("127.0.0.1:{}", self.port));
+        let address = format!("127.0.0.1:{}", self.port);
+        let member = Member { name: NodeName::new("ada").unwrap(), address };
         let tuning = Tuning {
             heartbeat: Duration::from_millis(10),
             election: Duration::from_millis(30)..Duration::from_millis(60),
@@ -36,19 +37,8 @@ impl Replicas {
             log_keep: 3,
             ..Tuning::default()
         };
-        Config {
-            cluster: "damage".to_owned(),
-            name: name.clone(),
-            members: vec![Member { name, address: address.clone() }],
-            data_dir: dir.to_owned(),
-            listen: address,
-            advertise: None,
-            learner: false,
-            secret: None,
-            keep_secret: false,
-            insecure: false,
-            tuning,
-        }
+        let config = Config::of_member(&member, "damage", vec![member.clone()], dir.to_owned());
+        Config { tuning, ..config }
     }
 
     /// One run: gives the state that was found, and the one after these clients have registered.

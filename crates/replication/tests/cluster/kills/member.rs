@@ -16,8 +16,7 @@ use berth_allocator::{
     SpaceSettings, State, Text, WantedPool,
 };
 use berth_replication::{
-    Config, Consistency, Deadline, FatalError, Member, NodeName, Replica, Secret, Status,
-    SystemClock, Tuning,
+    Config, Consistency, Deadline, FatalError, Member, Replica, Secret, Status, SystemClock, Tuning,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::RwLock;
@@ -120,17 +119,9 @@ fn config(dir: &Path) -> Config {
         .map(|(name, port)| member(name, &format!("127.0.0.1:{port}")))
         .collect();
     Config {
-        cluster: "kills".to_owned(),
-        name: NodeName::new(NAMES[node]).unwrap(),
-        listen: members[node].address.clone(),
-        members,
-        data_dir: dir.to_owned(),
-        advertise: None,
-        learner: false,
         secret: Some(Secret::new(b"a secret for the tests").unwrap()),
-        keep_secret: false,
-        insecure: false,
         tuning: Tuning { snapshot_after: 20, log_keep: 5, ..tuning() },
+        ..Config::of_member(&members[node], "kills", members.clone(), dir.to_owned())
     }
 }
 
