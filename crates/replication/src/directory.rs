@@ -4,6 +4,9 @@
 //! node whose data was lost or replaced by a copy from elsewhere, and which would have forgotten
 //! its votes, is refused when it comes back under its old number.
 
+mod error;
+mod owner;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,134 +14,24 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use berth_codec::{DecodeError, Kind, Record};
 use rustix::fs::{FlockOperation, flock};
-use serde::{Deserialize, Serialize};
 
-use crate::failpoint::strike;
+pub use self::error::DirectoryError;
+use self::error::io_error;
+pub(crate) use self::owner::Owner;
+#[cfg(test)]
+pub(crate) use self::owner::golden;
+use self::owner::{Admitted, RECORD_FILE, temporary_name};
 use crate::membership::{Grant, is_first};
 use crate::raft::{PeerNode, PeerRecord};
-use crate::rocks::{LOST, WITNESS_FILE, Witness};
+use crate::rocks::{WITNESS_FILE, Witness};
 use crate::{ClusterId, NodeId, NodeName, Secret};
 
-const RECORD_FILE: &str = "berth.directory";
 const LOCK_FILE: &str = "berth.lock";
 /// What a node that was admitted with a token knows of the cluster's secret.
 const SECRET_FILE: &str = "secret";
-/// A record has some hundred peers, at most 27 bytes each, and some members' names and addresses.
-const RECORD_BYTES_MAX: usize = 64 << 10;
 /// Peers noted. Beyond it the one that was admitted first is noted anew when it is met again.
 const PEERS_MAX: usize = 1_024;
-
-/// Whom a data directory belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Owner {
-    cluster: ClusterId,
-    node: u64,
-    name: String,
-    instance: u128,
-    /// Other nodes' directories, as first met.
-    peers: BTreeMap<u64, u128>,
-    /// How the node became a member, if it is no first one.
-    admitted: Option<Admitted>,
-}
-
-/// How a node became a member.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Admitted {
-    /// The log entry that made it one.
-    since: u64,
-    /// The other members by then.
-    members: BTreeMap<u64, PeerRecord>,
-}
-
-/// As version 1 had it: all nodes were first members.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct First {
-    cluster: ClusterId,
-    node: u64,
-    name: String,
-    instance: u128,
-    peers: BTreeMap<u64, u128>,
-}
-
-impl Record for Owner {
-    const KIND: Kind = Kind::DataDirectory;
-    /// The format of the whole directory.
-    const VERSION: u8 = 2;
-    const LIMIT: usize = RECORD_BYTES_MAX;
-
-    fn upgrade(version: u8, body: &[u8]) -> Result<Self, DecodeError> {
-        if version != 1 {
-            return Err(DecodeError::UnknownVersion { kind: Self::KIND, found: version });
-        }
-        let First { cluster, node, name, instance, peers } =
-            berth_codec::decode_body(Self::KIND, body)?;
-        Ok(Self { cluster, node, name, instance, peers, admitted: None })
-    }
-}
-
-/// A data directory cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DirectoryError {
-    /// The file system refused.
-    #[error("cannot {operation} {}", path.display())]
-    Io {
-        /// What was being done.
-        operation: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// The reason.
-        #[source]
-        source: io::Error,
-    },
-    /// Another process uses it.
-    #[error("{} is in use by another process: stop it, or use another data directory", path.display())]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The record cannot be read: damaged, or of a newer Berth.
-    #[error("cannot tell whom {} belongs to. If it is damaged: {}", path.display(), LOST)]
-    Unreadable {
-        /// The record's file.
-        path: PathBuf,
-        /// The reason.
-        #[source]
-        source: DecodeError,
-    },
-    /// It belongs to another node or cluster.
-    #[error(
-        "{} belongs to node {found}, this is {expected}: use that name and cluster, or another \
-         data directory. (A node that knows its cluster needs no --initial-cluster.)", path.display()
-    )]
-    Foreign {
-        /// The directory.
-        path: PathBuf,
-        /// Whom it belongs to.
-        found: String,
-        /// Who wants it.
-        expected: String,
-    },
-    /// It holds no cluster, and none was named.
-    #[error("{} holds no cluster: form one with --bootstrap, or join one with --join", path.display())]
-    Empty {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// It holds something else.
-    #[error("{} is not empty and not a data directory of Berth: use another one", path.display())]
-    NotBerths {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// No randomness to be had.
-    #[error("the system gives no random numbers: {reason}")]
-    Random {
-        /// The reason.
-        reason: String,
-    },
-}
 
 /// A peer's data is not what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +81,7 @@ impl DataDirectory {
         }
         fs::create_dir_all(path).map_err(|source| io_error("create", path, source))?;
         let lock = lock(path)?;
-        let (owner, found) = match (read(path)?, first) {
+        let (owner, found) = match (Owner::read(path)?, first) {
             (Some(owner), _) => (owner, true),
             (None, None) => return Err(DirectoryError::Empty { path: path.to_owned() }),
             (None, Some((cluster, node))) => {
@@ -246,7 +139,8 @@ impl DataDirectory {
             return Err(DirectoryError::Empty { path: path.to_owned() });
         }
         let lock = lock(path)?;
-        let owner = read(path)?.ok_or_else(|| DirectoryError::Empty { path: path.to_owned() })?;
+        let owner =
+            Owner::read(path)?.ok_or_else(|| DirectoryError::Empty { path: path.to_owned() })?;
         Ok(Self { path: path.to_owned(), owner: Mutex::new(owner), _lock: lock })
     }
 
@@ -340,7 +234,7 @@ impl DataDirectory {
                     let oldest = changed.peers.keys().find(admitted).copied();
                     oldest.map(|oldest| changed.peers.remove(&oldest));
                 }
-                write(&self.path, &changed)?;
+                changed.write(&self.path)?;
                 *owner = changed;
                 Ok(Ok(()))
             }
@@ -373,18 +267,6 @@ fn lock(path: &Path) -> Result<File, DirectoryError> {
     }
 }
 
-/// The record, if there is one.
-fn read(path: &Path) -> Result<Option<Owner>, DirectoryError> {
-    let record = path.join(RECORD_FILE);
-    match fs::read(&record) {
-        Ok(bytes) => berth_codec::decode::<Owner>(&bytes)
-            .map(Some)
-            .map_err(|source| DirectoryError::Unreadable { path: record, source }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(io_error("read", &record, source)),
-    }
-}
-
 /// Makes a directory a node's, which it has not been.
 fn own(path: &Path, new: NewOwner<'_>) -> Result<Owner, DirectoryError> {
     let NewOwner { cluster, node, name, secret, grant } = new;
@@ -397,7 +279,7 @@ fn own(path: &Path, new: NewOwner<'_>) -> Result<Owner, DirectoryError> {
     let (node, name) = (node.get(), name.as_str().to_owned());
     let admitted = grant.map(|Grant { since, members, .. }| Admitted { since, members });
     let owner = Owner { cluster, node, name, instance, peers: BTreeMap::new(), admitted };
-    write(path, &owner)?;
+    owner.write(path)?;
     Ok(owner)
 }
 
@@ -429,178 +311,5 @@ fn ensure_empty(path: &Path) -> Result<(), DirectoryError> {
     Ok(())
 }
 
-fn temporary_name() -> String {
-    format!("{RECORD_FILE}.tmp")
-}
-
-/// Replaces the record: a crash leaves the old one or the new one.
-fn write(path: &Path, owner: &Owner) -> Result<(), DirectoryError> {
-    let (temporary, record) = (path.join(temporary_name()), path.join(RECORD_FILE));
-    let bytes = berth_codec::encode(owner).map_err(io::Error::other);
-    let written = bytes.and_then(|bytes| {
-        strike("directory-write.before")?;
-        let mut file = File::create(&temporary)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        strike("directory-write.after")?;
-        strike("directory-rename.before")?;
-        fs::rename(&temporary, &record)?;
-        File::open(path)?.sync_all()?;
-        strike("directory-rename.after")
-    });
-    written.map_err(|source| io_error("write", &record, source))
-}
-
-fn io_error(operation: &'static str, path: &Path, source: io::Error) -> DirectoryError {
-    DirectoryError::Io { operation, path: path.to_owned(), source }
-}
-
-impl From<getrandom::Error> for DirectoryError {
-    fn from(error: getrandom::Error) -> Self {
-        Self::Random { reason: error.to_string() }
-    }
-}
-
-impl DirectoryError {
-    /// Work on a directory was given up, since the process ends.
-    pub(crate) fn interrupted(source: io::Error) -> Self {
-        io_error("go on with", Path::new("the data directory"), source)
-    }
-}
-
 #[cfg(test)]
-impl Record for First {
-    const KIND: Kind = Kind::DataDirectory;
-    const VERSION: u8 = 1;
-    const LIMIT: usize = RECORD_BYTES_MAX;
-}
-
-/// An example of each encoding.
-#[cfg(test)]
-pub(crate) fn golden() -> String {
-    let member = PeerRecord { name: "a".into(), address: "h:1".into() };
-    let owner = Owner {
-        cluster: ClusterId::new([7; 16]),
-        node: 20,
-        name: "b".into(),
-        instance: 5,
-        peers: BTreeMap::from([(1, 6)]),
-        admitted: Some(Admitted { since: 4, members: BTreeMap::from([(1, member)]) }),
-    };
-    let (cluster, instance, peers) = (owner.cluster, owner.instance, owner.peers.clone());
-    let first = First { cluster, node: 2, name: "b".into(), instance, peers };
-    let lines = [
-        crate::golden::line("data-directory", &first),
-        crate::golden::line("data-directory-2", &owner),
-    ];
-    lines.concat()
-}
-
-#[cfg(test)]
-mod tests {
-    use berth_codec::testing::of_version;
-
-    use super::*;
-
-    const CLUSTER: ClusterId = ClusterId::new([7; 16]);
-
-    fn open(path: &Path, node: u64, name: &str) -> Result<DataDirectory, DirectoryError> {
-        let first = (CLUSTER, NodeId::new(node));
-        DataDirectory::open(path, &NodeName::new(name).unwrap(), Some(first), None)
-    }
-
-    #[test]
-    fn a_directory_has_one_owner_and_one_user() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = open(dir.path(), 1, "a").unwrap();
-        assert!(matches!(open(dir.path(), 1, "a"), Err(DirectoryError::InUse { .. })));
-        let instance = first.instance();
-        drop(first);
-        assert_eq!(open(dir.path(), 1, "a").unwrap().instance(), instance);
-        assert!(matches!(open(dir.path(), 2, "b"), Err(DirectoryError::Foreign { .. })));
-    }
-
-    #[test]
-    fn a_directory_of_version_1_is_a_first_members() {
-        // The line "data-directory" of golden.txt as version 1 wrote it.
-        let bytes =
-            include_str!("golden.txt").lines().find(|line| line.starts_with("data-directory "));
-        let hex = bytes.unwrap().split_once(' ').unwrap().1.as_bytes();
-        let byte =
-            |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(RECORD_FILE), hex.chunks(2).map(byte).collect::<Vec<_>>())
-            .unwrap();
-        let directory = open(dir.path(), 2, "b").unwrap();
-        assert_eq!((directory.instance(), directory.since()), (5, None));
-        assert_eq!(directory.meet(NodeId::new(1), 7).unwrap(), Err(OtherInstance), "it was met");
-        assert_eq!(directory.meet(NodeId::new(3), 8).unwrap(), Ok(()));
-        drop(directory);
-        assert_eq!(open(dir.path(), 2, "b").unwrap().instance(), 5);
-    }
-
-    #[test]
-    fn an_admitted_members_directory_needs_no_list_and_takes_its_clusters() {
-        let dir = tempfile::tempdir().unwrap();
-        let (path, name) = (dir.path().join("raft"), NodeName::new("b").unwrap());
-        let find = |first| DataDirectory::open(&path, &name, first, None);
-        assert!(matches!(find(None), Err(DirectoryError::Empty { .. })));
-        assert!(!path.exists(), "nothing was made");
-        assert!(DataDirectory::is_unused(&path).unwrap());
-        let secret = Secret::new(b"sixteen bytes ok").unwrap();
-        let peer = PeerRecord { name: "a".into(), address: "h:1".into() };
-        let members = BTreeMap::from([(1, peer)]);
-        let grant = Grant { node: NodeId::new(20), since: 9, members, secret: None };
-        let make = |secret, grant: Grant| {
-            let node = grant.node;
-            let owner =
-                NewOwner { cluster: CLUSTER, node, name: &name, secret, grant: Some(grant) };
-            DataDirectory::make(&path, owner, || Ok::<_, DirectoryError>(()))
-        };
-        drop(make(Some(&secret), grant).unwrap());
-        assert!(!DataDirectory::is_unused(&path).unwrap());
-        let found = find(None).unwrap();
-        assert_eq!((found.node().get(), found.cluster(), found.since()), (20, CLUSTER, Some(9)));
-        assert_eq!(found.contacts()[&1].address, "h:1");
-        assert_eq!(found.secret().unwrap().unwrap().bytes(), secret.bytes());
-        drop(found);
-        assert!(find(Some((CLUSTER, NodeId::new(2)))).is_ok(), "as b was before it was replaced");
-        let other = Some((ClusterId::new([8; 16]), NodeId::new(2)));
-        assert!(find(other).is_ok(), "the list of a cluster that was restored names another one");
-        let grant =
-            Grant { node: NodeId::new(30), since: 9, members: BTreeMap::new(), secret: None };
-        let again = make(None, grant);
-        assert!(matches!(
-            again,
-            Err(DirectoryError::NotBerths { .. } | DirectoryError::InUse { .. })
-        ));
-    }
-
-    #[test]
-    fn a_newer_format_and_foreign_files_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        drop(open(dir.path(), 1, "a").unwrap());
-        let record = dir.path().join(RECORD_FILE);
-        let written = fs::read(&record).unwrap();
-        fs::write(&record, of_version(&written, 3)).unwrap();
-        let error = open(dir.path(), 1, "a").err().unwrap();
-        let newer = DecodeError::Newer { kind: Kind::DataDirectory, found: 3, known: 2 };
-        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), newer.to_string());
-
-        let other = tempfile::tempdir().unwrap();
-        fs::write(other.path().join("diary.txt"), "dear diary").unwrap();
-        assert!(matches!(open(other.path(), 1, "a"), Err(DirectoryError::NotBerths { .. })));
-    }
-
-    #[test]
-    fn a_peer_with_other_data_is_noticed_even_after_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
-        let peer = NodeId::new(2);
-        let directory = open(dir.path(), 1, "a").unwrap();
-        assert_eq!(directory.meet(peer, 5).unwrap(), Ok(()));
-        drop(directory);
-        let directory = open(dir.path(), 1, "a").unwrap();
-        assert_eq!(directory.meet(peer, 5).unwrap(), Ok(()));
-        assert_eq!(directory.meet(peer, 6).unwrap(), Err(OtherInstance));
-    }
-}
+mod tests;
