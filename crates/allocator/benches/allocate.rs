@@ -2,21 +2,23 @@
 //! depend on either).
 //!
 //! A pool is filled with claims, spread over it so that what is free lies scattered, up to a million
-//! claims; what a larger pool lacks to its degree is reserved. Each iteration claims the lowest free
-//! address and releases it again; "claim" leaves the release out of the time, and has a clock
-//! reading in it.
+//! claims; what a larger pool lacks to its degree is reserved. "claim" is a batch of requests for the
+//! lowest free address, as a log entry holds them; "claim and release" has the release of each behind
+//! it. Commands are made before the time begins.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use berth_allocator::{
-    AddressGrant, AddressKind, Batch, ClientName, Command, Envelope, Incarnation, Labels, Millis,
-    OpenSession, Order, PoolId, Prefix, Register, ReleaseAddress, RequestAddress, RequestPool,
+    AddressGrant, AddressKind, Answer, Batch, ClaimId, ClientName, Command, Ending, Envelope,
+    Incarnation, Labels, Millis, OpenSession, Order, PoolId, Prefix, Register, ReleaseAddress, RequestAddress, RequestPool,
     Reserve, Response, Sequence, SessionId, SpaceName, SpaceSettings, State, Text, Timestamp,
     WantedPool,
 };
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
+/// Requests in one batch.
+const BATCH: u64 = 64;
 /// Claims in one pool; beyond that, reservations stand for them.
 const CLAIMS_MAX: u128 = 1_000_000;
 
@@ -52,17 +54,25 @@ impl Bench {
     }
 
     fn send(&mut self, command: Command) -> Response {
+        let batch = self.batch([command]);
+        let answer = self.state.apply(&batch).pop().expect("one command, one answer");
+        answer.outcome.unwrap_or_else(|rejection| panic!("{rejection}"))
+    }
+
+    fn batch(&mut self, commands: impl IntoIterator<Item = Command>) -> Batch {
+        let commands = commands.into_iter().map(|command| self.envelope(command)).collect();
+        Batch { at: Timestamp::new(1), commands }
+    }
+
+    fn envelope(&mut self, command: Command) -> Envelope {
         self.sequence += 1;
-        let envelope = Envelope {
+        Envelope {
             client: ClientName::new("host").expect("a name"),
             incarnation: Incarnation::new(1),
             sequence: Sequence::new(self.sequence),
             heard: Sequence::new(self.sequence),
             command,
-        };
-        let batch = Batch { at: Timestamp::new(1), commands: vec![envelope] };
-        let answer = self.state.apply(&batch).pop().expect("one command, one answer");
-        answer.outcome.unwrap_or_else(|rejection| panic!("{rejection}"))
+        }
     }
 
     fn request(&self, offset: Option<u128>) -> Command {
@@ -100,17 +110,57 @@ impl Bench {
         }
     }
 
-    fn claim(&mut self) -> AddressGrant {
-        match self.send(self.request(None)) {
-            Response::Address(granted) => granted,
-            other => panic!("an address is free, not {other:?}"),
-        }
+    /// Addresses that are free.
+    fn free(&self) -> u64 {
+        let usage = self.state.pool(&self.pool).expect("the pool is there").usage;
+        u64::try_from(usage.free()).unwrap_or(u64::MAX)
     }
 
-    fn release(&mut self, granted: &AddressGrant) {
+    fn release(&self, granted: &AddressGrant) -> Command {
         let (pool, address, claim) = (self.pool.clone(), granted.address, granted.claim);
-        let release = ReleaseAddress { pool, address, claim, verify: false };
-        black_box(self.send(Command::ReleaseAddress(release)));
+        Command::ReleaseAddress(ReleaseAddress { pool, address, claim, verify: false })
+    }
+
+    /// The time that this many requests take, which are released again.
+    fn claims(&mut self, count: u64) -> Duration {
+        let requests = self.batch((0..count).map(|_| self.request(None)).collect::<Vec<_>>());
+        let begun = Instant::now();
+        let answers = black_box(self.state.apply(black_box(&requests)));
+        let spent = begun.elapsed();
+        let releases: Vec<_> = answers.iter().map(|answer| self.release(granted(answer))).collect();
+        let releases = self.batch(releases);
+        self.state.apply(&releases).iter().for_each(|answer| assert!(answer.outcome.is_ok()));
+        spent
+    }
+
+    /// The time that this many requests take, each released before the next.
+    fn pairs(&mut self, count: u64) -> Duration {
+        let request = self.request(None);
+        // Each command is a revision, and the lowest free address is the same each time.
+        let Response::Address(mut next) = self.send(request.clone()) else {
+            panic!("an address is free");
+        };
+        let release = self.release(&next);
+        self.send(release);
+        let mut commands = Vec::new();
+        for pair in 0..count {
+            next.claim = ClaimId::new(self.state.revision().get() + 2 * pair + 1);
+            commands.extend([request.clone(), self.release(&next)]);
+        }
+        let commands = self.batch(commands);
+        let begun = Instant::now();
+        let answers = black_box(self.state.apply(black_box(&commands)));
+        let spent = begun.elapsed();
+        let ended = Ok(Response::Released(Ending::Ended));
+        assert!(answers.iter().skip(1).step_by(2).all(|answer| answer.outcome == ended));
+        spent
+    }
+}
+
+fn granted(answer: &Answer) -> &AddressGrant {
+    match &answer.outcome {
+        Ok(Response::Address(granted)) => granted,
+        other => panic!("an address is free, not {other:?}"),
     }
 }
 
@@ -121,27 +171,31 @@ fn allocate(criterion: &mut Criterion) {
             let mut bench = Bench::new(prefix);
             bench.fill(per_mille);
             let full = format!("{prefix} {}.{} %", per_mille / 10, per_mille % 10);
+            let at_once = bench.free().min(BATCH);
             group.bench_function(BenchmarkId::new("claim", &full), |bencher| {
                 bencher.iter_custom(|iterations| {
-                    let mut spent = Duration::ZERO;
-                    for _ in 0..iterations {
-                        let begun = Instant::now();
-                        let granted = black_box(bench.claim());
-                        spent += begun.elapsed();
-                        bench.release(&granted);
-                    }
-                    spent
+                    in_batches(iterations, at_once, |count| bench.claims(count))
                 });
             });
             group.bench_function(BenchmarkId::new("claim and release", &full), |bencher| {
-                bencher.iter(|| {
-                    let granted = bench.claim();
-                    bench.release(&granted);
+                bencher.iter_custom(|iterations| {
+                    in_batches(iterations, BATCH, |count| bench.pairs(count))
                 });
             });
         }
     }
     group.finish();
+}
+
+/// The time for so many, in batches of a size.
+fn in_batches(mut left: u64, size: u64, mut run: impl FnMut(u64) -> Duration) -> Duration {
+    let mut spent = Duration::ZERO;
+    while left > 0 {
+        let count = left.min(size);
+        spent += run(count);
+        left -= count;
+    }
+    spent
 }
 
 criterion_group! {
