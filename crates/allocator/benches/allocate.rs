@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use berth_allocator::{
     AddressGrant, AddressKind, Answer, Batch, ClaimId, ClientName, Command, Ending, Envelope,
-    Incarnation, Labels, Millis, OpenSession, Order, PoolId, Prefix, Register, ReleaseAddress, RequestAddress, RequestPool,
-    Reserve, Response, Sequence, SessionId, SpaceName, SpaceSettings, State, Text, Timestamp,
-    WantedPool,
+    Incarnation, Labels, Millis, OpenSession, Order, PoolId, Prefix, Register, ReleaseAddress,
+    RequestAddress, RequestPool, Reserve, Response, Sequence, SessionId, SpaceName, SpaceSettings,
+    State, Text, Timestamp, WantedPool,
 };
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 

@@ -8,8 +8,8 @@ use crate::claim_table::ClaimTable;
 use crate::command::Order;
 use crate::cooling::CoolingList;
 use crate::key_table::KeyTable;
+use crate::offset_set::{Numbers as _, OffsetSet};
 use crate::pool::Pool;
-use crate::range_set::RangeSet;
 use crate::{Family, Prefix};
 
 /// The addresses of one prefix, as offsets from its first.
@@ -19,7 +19,7 @@ use crate::{Family, Prefix};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AddressSet {
     pub(crate) prefix: Prefix,
-    pub(crate) taken: RangeSet,
+    pub(crate) taken: OffsetSet,
     pub(crate) claims: ClaimTable,
     pub(crate) cooling: CoolingList,
     /// The offset that a dynamic request was given last.
@@ -38,7 +38,7 @@ impl AddressSet {
     pub(crate) fn new(prefix: Prefix) -> Self {
         let mut set = Self {
             prefix,
-            taken: RangeSet::default(),
+            taken: OffsetSet::default(),
             claims: ClaimTable::default(),
             cooling: CoolingList::default(),
             cursor: None,
@@ -56,6 +56,11 @@ impl AddressSet {
     /// The pool with this number.
     pub(crate) fn pool(&self, number: PoolNumber) -> Option<&Pool> {
         self.pools.values().find(|pool| pool.number == number)
+    }
+
+    /// Whether an offset is claimed or cooling in this set.
+    pub(crate) fn holds(&self, offset: u128) -> bool {
+        self.claims.get(offset).is_some() || self.cooling.get(offset).is_some()
     }
 
     /// The offsets from which a dynamic request of a pool is served.
@@ -76,8 +81,14 @@ impl AddressSet {
             (Order::Serial, Some(cursor)) if cursor < last && first <= cursor => cursor + 1,
             _ => first,
         };
-        self.taken.gap(start, last).or_else(|| self.taken.gap(first, start.checked_sub(1)?))
+        let gap = |from, last| self.taken.gap(from).filter(|gap| *gap <= last);
+        gap(start, last).or_else(|| gap(first, start.checked_sub(1)?))
     }
+}
+
+/// Whether an offset belongs to nobody.
+pub(crate) fn is_edge(prefix: Prefix, offset: u128) -> bool {
+    edges(prefix).any(|edge| edge == offset)
 }
 
 /// Offsets that belong to nobody: network and broadcast address of an IPv4 prefix with more than two

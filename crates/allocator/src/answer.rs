@@ -1,5 +1,6 @@
 //! What the state machine answers.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ pub enum Response {
     /// The session is open.
     SessionOpened(SessionId),
     /// The pool is claimed.
-    Pool(PoolGrant),
+    Pool(Box<PoolGrant>),
     /// The address is claimed.
     Address(AddressGrant),
     /// The claim has ended, or there was nothing to end.

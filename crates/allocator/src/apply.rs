@@ -51,7 +51,7 @@ impl State {
         let outcome = self.execute(number, &envelope.command);
         let answer = Answer { revision: self.revision, outcome };
         if let Some(client) = self.client_mut(number) {
-            client.window.answers.insert(envelope.sequence, answer.clone());
+            client.window.insert(envelope.sequence, answer.clone());
         }
         answer
     }
@@ -65,7 +65,7 @@ impl State {
             let current = client.incarnation;
             return match &client.previous {
                 Some((previous, window)) if *previous == envelope.incarnation => {
-                    match window.answers.get(&envelope.sequence) {
+                    match window.get(envelope.sequence) {
                         Some(answer) => Ok((number, Some(answer.clone()))),
                         None if envelope.sequence < window.heard => Err(Rejection::AnswerForgotten),
                         None => Err(Rejection::IncarnationOver { current }),
@@ -74,14 +74,14 @@ impl State {
                 _ => Err(Rejection::AnswerForgotten),
             };
         }
-        if let Some(answer) = client.window.answers.get(&envelope.sequence) {
+        if let Some(answer) = client.window.get(envelope.sequence) {
             return Ok((number, Some(answer.clone())));
         }
         if envelope.sequence < client.window.heard {
             return Err(Rejection::AnswerForgotten);
         }
         client.window.forget(envelope.heard.min(envelope.sequence));
-        if client.window.answers.len() >= WINDOW_MAX {
+        if client.window.len() >= WINDOW_MAX {
             return Err(Rejection::Limit(Limit::UnheardAnswers));
         }
         Ok((number, None))
@@ -89,13 +89,6 @@ impl State {
 
     fn execute(&mut self, client: ClientNumber, command: &Command) -> Outcome {
         self.revision = self.revision.next();
-        let before = self.bytes_about(command);
-        let outcome = self.carry_out(client, command);
-        self.bytes = self.bytes - before + self.bytes_about(command);
-        outcome
-    }
-
-    fn carry_out(&mut self, client: ClientNumber, command: &Command) -> Outcome {
         match command {
             Command::Register(_) => Err(Rejection::Misplaced { what: "Register".to_string() }),
             Command::Renew(renew) => self.renew(client, renew),

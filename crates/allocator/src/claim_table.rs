@@ -2,14 +2,15 @@
 //! the table until one of them writes, so that a snapshot copies nothing up front.
 
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 use crate::claim::Claim;
 
-/// Offsets in a block.
-const BLOCK: u128 = 64;
+/// Offsets in a block: as many as `Block::held` has bits.
+const BLOCK: u128 = u32::BITS as u128;
 
 /// Claims by offset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,12 +20,30 @@ pub(crate) struct ClaimTable {
     len: u64,
 }
 
-/// Claims of one block by the low bits of their offset, in order.
-type Block = Vec<(u8, Claim)>;
+/// The claims on neighbouring offsets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Block {
+    /// A bit for each offset that is claimed.
+    held: u32,
+    /// The claims of these, in order.
+    claims: Vec<Claim>,
+}
 
-fn split(offset: u128) -> (u128, u8) {
-    let low = u8::try_from(offset % BLOCK).expect("a remainder of 64 fits a byte");
-    (offset / BLOCK, low)
+/// Number of the block, and the bit in it.
+fn split(offset: u128) -> (u128, u32) {
+    let at = u32::try_from(offset % BLOCK).expect("a remainder is small");
+    (offset / BLOCK, 1 << at)
+}
+
+impl Block {
+    /// Where the claim of a bit stands, or would.
+    fn place(&self, bit: u32) -> usize {
+        (self.held & (bit - 1)).count_ones() as usize
+    }
+
+    fn find(&self, bit: u32) -> Option<usize> {
+        (self.held & bit != 0).then(|| self.place(bit))
+    }
 }
 
 impl ClaimTable {
@@ -35,46 +54,45 @@ impl ClaimTable {
 
     /// The claim at `offset`.
     pub(crate) fn get(&self, offset: u128) -> Option<&Claim> {
-        let (block, low) = split(offset);
+        let (block, bit) = split(offset);
         let block = self.blocks.get(&block)?;
-        let at = block.binary_search_by_key(&low, |(low, _)| *low).ok()?;
-        block.get(at).map(|(_, claim)| claim)
+        block.claims.get(block.find(bit)?)
     }
 
     /// The claim at `offset`, to be changed.
     pub(crate) fn get_mut(&mut self, offset: u128) -> Option<&mut Claim> {
-        let (block, low) = split(offset);
+        let (block, bit) = split(offset);
         let block = self.blocks.get_mut(&block)?;
-        let at = block.binary_search_by_key(&low, |(low, _)| *low).ok()?;
-        Arc::make_mut(block).get_mut(at).map(|(_, claim)| claim)
+        let at = block.find(bit)?;
+        Arc::make_mut(block).claims.get_mut(at)
     }
 
     /// Puts a claim at `offset`; the one that was there comes back.
     pub(crate) fn insert(&mut self, offset: u128, claim: Claim) -> Option<Claim> {
-        let (block, low) = split(offset);
+        let (block, bit) = split(offset);
         let block = Arc::make_mut(self.blocks.entry(block).or_default());
-        match block.binary_search_by_key(&low, |(low, _)| *low) {
-            Ok(at) => block.get_mut(at).map(|(_, there)| core::mem::replace(there, claim)),
-            Err(at) => {
-                block.insert(at, (low, claim));
-                self.len += 1;
-                None
-            }
+        let at = block.place(bit);
+        if block.held & bit != 0 {
+            return block.claims.get_mut(at).map(|there| core::mem::replace(there, claim));
         }
+        block.held |= bit;
+        block.claims.insert(at, claim);
+        self.len += 1;
+        None
     }
 
     /// Takes the claim at `offset` out.
     pub(crate) fn remove(&mut self, offset: u128) -> Option<Claim> {
-        let (key, low) = split(offset);
-        let block = self.blocks.get_mut(&key)?;
-        let at = block.binary_search_by_key(&low, |(low, _)| *low).ok()?;
-        let block = Arc::make_mut(block);
-        let (_, claim) = block.remove(at);
-        if block.is_empty() {
-            self.blocks.remove(&key);
-        }
+        let (key, bit) = split(offset);
+        let Entry::Occupied(mut entry) = self.blocks.entry(key) else { return None };
+        let at = entry.get().find(bit)?;
         self.len -= 1;
-        Some(claim)
+        if entry.get().held == bit {
+            return Arc::unwrap_or_clone(entry.remove()).claims.pop();
+        }
+        let block = Arc::make_mut(entry.get_mut());
+        block.held &= !bit;
+        Some(block.claims.remove(at))
     }
 
     /// All claims, in order of their offsets.
@@ -91,7 +109,8 @@ impl ClaimTable {
         self.blocks
             .range(blocks)
             .flat_map(|(key, block)| {
-                block.iter().map(move |(low, claim)| (key * BLOCK + u128::from(*low), claim))
+                let held = (0..BLOCK).filter(|at| block.held >> at & 1 == 1);
+                held.map(move |at| key * BLOCK + at).zip(&block.claims)
             })
             .filter(move |(offset, _)| offsets.contains(offset))
     }

@@ -153,34 +153,6 @@ impl Command {
             _ => false,
         }
     }
-
-    /// The space that it may change the content of, if it is about one.
-    pub(crate) fn space(&self) -> Option<&SpaceName> {
-        match self {
-            Self::CreateSpace { name, .. }
-            | Self::UpdateSpace { name, .. }
-            | Self::DeleteSpace { name } => Some(name),
-            Self::OpenSession(open) => Some(&open.space),
-            Self::RequestPool(request) => Some(&request.space),
-            Self::ReleasePool(release) => Some(&release.pool.space),
-            Self::RequestAddress(request) => Some(&request.pool.space),
-            Self::ReleaseAddress(release) => Some(&release.pool.space),
-            Self::Reserve(reserve) => Some(&reserve.space),
-            Self::Unreserve { space, .. } => Some(space),
-            Self::FreeSuspect(free) => Some(&free.pool.space),
-            Self::ClearBehind { pool } => Some(&pool.space),
-            Self::Register(_)
-            | Self::Resume { .. }
-            | Self::Renew(_)
-            | Self::ForgetHost { .. }
-            | Self::DeclareBehind
-            | Self::Batch(_)
-            | Self::MakeToken(_)
-            | Self::RevokeToken { .. }
-            | Self::UseToken { .. }
-            | Self::RaiseLevel { .. } => None,
-        }
-    }
 }
 
 /// Begins a client's incarnation.

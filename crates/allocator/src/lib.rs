@@ -26,6 +26,7 @@ mod key_table;
 mod level;
 pub mod limits;
 mod names;
+mod offset_set;
 mod pool;
 mod pool_id;
 mod prefix;

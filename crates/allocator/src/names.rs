@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::limits::{LABELS_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
 
@@ -75,12 +76,12 @@ macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $check:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String")]
-        pub struct $name(String);
+        #[serde(try_from = "SmolStr")]
+        pub struct $name(SmolStr);
 
         impl $name {
             /// Checks the text.
-            pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+            pub fn new(text: impl Into<SmolStr>) -> Result<Self, NameError> {
                 let text = text.into();
                 $check($what, &text)?;
                 Ok(Self(text))
@@ -92,10 +93,10 @@ macro_rules! name {
             }
         }
 
-        impl TryFrom<String> for $name {
+        impl TryFrom<SmolStr> for $name {
             type Error = NameError;
 
-            fn try_from(text: String) -> Result<Self, NameError> {
+            fn try_from(text: SmolStr) -> Result<Self, NameError> {
                 Self::new(text)
             }
         }

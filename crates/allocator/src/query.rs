@@ -1,5 +1,6 @@
 //! Reads: what a state says about its spaces, pools and addresses, in terms that can be shown.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::address_set::{AddressSet, edges};
 use crate::claim::{AddressKind, Claim, ClientNumber, Owner};
 use crate::names::{ClientName, Labels, PoolName, SpaceName, Text};
+use crate::offset_set::Numbers as _;
 use crate::pool::Pool;
 use crate::settings::{Reservation, SpaceSettings};
 use crate::space::Space;
@@ -260,7 +262,7 @@ impl State {
     pub fn pool_claim(&self, id: &PoolId, client: &ClientName) -> Result<ClaimId, Rejection> {
         let (space, _, pool) = self.find_pool(id)?;
         let holding = pool.holders.iter().find(|held| self.may_end(space, held.client, client));
-        let unknown = || Rejection::UnknownPool { pool: id.clone() };
+        let unknown = || Rejection::UnknownPool { pool: Box::new(id.clone()) };
         holding.map(|holding| holding.claim).ok_or_else(unknown)
     }
 

@@ -82,7 +82,7 @@ pub enum Rejection {
     #[error("cannot find address pool for {pool}")]
     UnknownPool {
         /// The pool.
-        pool: PoolId,
+        pool: Box<PoolId>,
     },
     /// The address is not in the pool.
     #[error("requested address is out of range: {address} is not in {prefix}")]
@@ -116,7 +116,7 @@ pub enum Rejection {
     #[error("pool {pool} is in doubt since it was released: request it again, by its own prefix")]
     PoolSuspect {
         /// The pool.
-        pool: PoolId,
+        pool: Box<PoolId>,
     },
     /// The state was restored, and may not know all that was given from the pool.
     #[error(
@@ -125,7 +125,7 @@ pub enum Rejection {
     )]
     PoolBehind {
         /// The pool.
-        pool: PoolId,
+        pool: Box<PoolId>,
     },
     /// The client is not registered.
     #[error("client {client} is not registered")]

@@ -7,7 +7,6 @@ use crate::names::{Labels, Text};
 use crate::pool::Pool;
 use crate::settings::Reservation;
 use crate::space::Space;
-use crate::{Command, State};
 
 const TAG: u64 = 1;
 const U32: u64 = 5;
@@ -95,13 +94,6 @@ impl Space {
         let sets: u64 = self.sets.values().map(AddressSet::bytes).sum();
         let reservations: u64 = self.reservations.values().map(Reservation::bytes).sum();
         sets + reservations
-    }
-}
-
-impl State {
-    /// Bytes of the space that a command is about: no command changes those of two.
-    pub(crate) fn bytes_about(&self, command: &Command) -> u64 {
-        command.space().and_then(|name| self.spaces.get(name)).map_or(0, |space| space.bytes)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::claim::{Claim, ClientNumber, Cooling, More};
 use crate::invariants::Violation;
 use crate::names::{PoolName, SpaceName, Text};
 use crate::pool::Pool;
-use crate::session::{Client, Session};
+use crate::session::{Client, Session, Window};
 use crate::settings::{Reservation, SpaceSettings};
 use crate::space::Space;
 use crate::token::Token;
@@ -173,6 +173,9 @@ impl State {
         for (client, number) in state.clients.iter().zip(0..) {
             let twice = state.client_numbers.insert(client.name.clone(), ClientNumber(number));
             once("a client", twice.is_none())?;
+            let previous = client.previous.iter().map(|(_, window)| window);
+            let in_order = previous.chain([&client.window]).all(Window::is_in_order);
+            once("an answer", in_order)?;
         }
         for part in spaces {
             let mut space = part.restore()?;

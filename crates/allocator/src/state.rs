@@ -1,7 +1,9 @@
 //! The state: all spaces and clients, and what is common to every command.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
 
 use crate::address_set::AddressSet;
 use crate::claim::ClientNumber;
@@ -73,11 +75,16 @@ impl State {
         self.spaces.get(name).ok_or_else(|| self.unknown_space(name))
     }
 
-    pub(crate) fn space_mut(&mut self, name: &SpaceName) -> Result<&mut Space, Rejection> {
-        if !self.spaces.contains_key(name) {
-            return Err(self.unknown_space(name));
-        }
-        Ok(self.spaces.get_mut(name).expect("it was found just now"))
+    /// A space, to be changed.
+    pub(crate) fn space_mut(&mut self, name: &SpaceName) -> Result<SpaceMut<'_>, Rejection> {
+        self.space_or_refuse(name)?;
+        Ok(self.found_space(name))
+    }
+
+    /// The same for a space that is known to be there.
+    pub(crate) fn found_space(&mut self, name: &SpaceName) -> SpaceMut<'_> {
+        let space = self.spaces.get_mut(name).expect("the space is there");
+        SpaceMut { before: space.bytes, space, total: &mut self.bytes }
     }
 
     fn unknown_space(&self, name: &SpaceName) -> Rejection {
@@ -87,7 +94,7 @@ impl State {
 
     /// The pool that an id names, with the addresses it is made of.
     pub(crate) fn find_pool(&self, id: &PoolId) -> Result<(&Space, &AddressSet, &Pool), Rejection> {
-        let unknown = || Rejection::UnknownPool { pool: id.clone() };
+        let unknown = || Rejection::UnknownPool { pool: Box::new(id.clone()) };
         let space = self.space_or_refuse(&id.space)?;
         let set = space.sets.get(&id.prefix).ok_or_else(unknown)?;
         let pool = set.pools.get(&id.sub_pool).ok_or_else(unknown)?;
@@ -107,5 +114,33 @@ impl State {
 
     pub(crate) fn client_name(&self, number: ClientNumber) -> ClientName {
         self.client(number).expect("claims name clients that exist").name.clone()
+    }
+}
+
+/// A space that is being changed: what it takes then counts for the state, too.
+pub(crate) struct SpaceMut<'a> {
+    space: &'a mut Space,
+    /// What it took before.
+    before: u64,
+    total: &'a mut u64,
+}
+
+impl Deref for SpaceMut<'_> {
+    type Target = Space;
+
+    fn deref(&self) -> &Space {
+        self.space
+    }
+}
+
+impl DerefMut for SpaceMut<'_> {
+    fn deref_mut(&mut self) -> &mut Space {
+        self.space
+    }
+}
+
+impl Drop for SpaceMut<'_> {
+    fn drop(&mut self) {
+        *self.total = *self.total - self.before + self.space.bytes;
     }
 }

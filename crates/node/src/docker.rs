@@ -380,7 +380,8 @@ impl Ipam for Driver {
         let command = RequestPool { space, session: session.id, wanted, labels };
         let response = half.decide(Command::RequestPool(command), fate, until).await;
         match response.map_err(submit_error)? {
-            Response::Pool(PoolGrant { pool, claim, .. }) => {
+            Response::Pool(grant) => {
+                let PoolGrant { pool, claim, .. } = *grant;
                 half.claims.pool_given(&pool, claim);
                 given_pool(&pool, claim)
             }

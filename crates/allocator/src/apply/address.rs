@@ -4,15 +4,16 @@ use alloc::boxed::Box;
 use core::net::IpAddr;
 
 use super::Outcome;
-use crate::address_set::{AddressSet, edges};
+use crate::address_set::{AddressSet, is_edge};
 use crate::claim::{AddressKind, Claim, ClientNumber, Cooling, More};
 use crate::limits::CLAIMS_PER_PREFIX_MAX;
+use crate::offset_set::Numbers as _;
 use crate::pool::Pool;
 use crate::settings::Sharing;
 use crate::space::Space;
 use crate::{
     AddressGrant, ClaimId, Grant, InUse, Limit, PoolId, Prefix, Rejection, RequestAddress,
-    Response, SessionId, State,
+    Response, SessionId, State, Timestamp,
 };
 
 /// A request for an address, with what the state knows about it.
@@ -43,8 +44,13 @@ impl State {
         request: &RequestAddress,
     ) -> Outcome {
         let now = self.now;
-        self.space_mut(&request.pool.space)?.thaw(request.pool.prefix, now);
-        let claiming = self.address_claiming(client, request)?;
+        let mut claiming = self.address_claiming(client, request);
+        // A request that is refused thaws, too.
+        if claiming.as_ref().map_or(true, |claiming| claiming.has_cooled(now)) {
+            self.space_mut(&request.pool.space)?.thaw(request.pool.prefix, now);
+            claiming = self.address_claiming(client, request);
+        }
+        let claiming = claiming?;
         let decision = match request.address {
             Some(address) => self.decide_explicit(&claiming, address)?,
             None => claiming.decide_dynamic()?,
@@ -70,10 +76,10 @@ impl State {
     ) -> Result<Claiming<'a>, Rejection> {
         let id = &request.pool;
         let (space, set, pool) = self.find_pool(id)?;
-        let unknown = || Rejection::UnknownPool { pool: id.clone() };
+        let unknown = || Rejection::UnknownPool { pool: Box::new(id.clone()) };
         let holding = space.holding(pool, client).ok_or_else(unknown)?;
         if holding.suspect.is_some() {
-            return Err(Rejection::PoolSuspect { pool: id.clone() });
+            return Err(Rejection::PoolSuspect { pool: Box::new(id.clone()) });
         }
         let epoch = id.epoch.unwrap_or(holding.epoch);
         Ok(Claiming { request, client, space, set, pool, epoch })
@@ -97,7 +103,7 @@ impl State {
         if let Some(claim) = space.claim_elsewhere(prefix, address) {
             return refused(self.held(claim));
         }
-        if edges(prefix).any(|edge| edge == offset) {
+        if is_edge(prefix, offset) {
             return refused(InUse::Edge);
         }
         if let Some((under, cooling)) = space.cooling(prefix, address)
@@ -131,7 +137,8 @@ impl State {
     ) -> Response {
         let (revision, now) = self.current();
         let PoolId { space, prefix, sub_pool, .. } = &request.pool;
-        let space = self.spaces.get_mut(space).expect("the request was decided in it");
+        let mut counted = self.found_space(space);
+        let space = &mut *counted;
         let &Decision { offset, how, dynamic, epoch } = decision;
         let set = space.sets.get_mut(prefix).expect("the request was decided in it");
         if dynamic {
@@ -177,6 +184,10 @@ impl State {
 }
 
 impl Claiming<'_> {
+    fn has_cooled(&self, now: Timestamp) -> bool {
+        self.space.has_cooled(self.set, now)
+    }
+
     fn decision(&self, offset: u128, how: Grant) -> Decision {
         Decision { offset, how, dynamic: false, epoch: self.epoch }
     }
@@ -214,7 +225,7 @@ impl Claiming<'_> {
             return Ok(decision);
         }
         if self.pool.behind {
-            return Err(Rejection::PoolBehind { pool: self.request.pool.clone() });
+            return Err(Rejection::PoolBehind { pool: Box::new(self.request.pool.clone()) });
         }
         let range = self.set.range(self.pool.sub_pool);
         let unverified = self.request.unverified;

@@ -64,8 +64,8 @@ impl State {
         };
         check_evidence(space, client, free, holding.client, &doubt)?;
         let (holder, claim) = (holding.client, holding.claim);
-        let space = self.space_mut(&free.pool.space)?;
-        drop_holding(space, &free.pool, holder, claim);
+        let mut space = self.space_mut(&free.pool.space)?;
+        drop_holding(&mut space, &free.pool, holder, claim);
         Ok(Response::Released(Ending::Ended))
     }
 

@@ -56,18 +56,18 @@ impl State {
         };
         if let Some(pool) = space.sets.get(&prefix).and_then(|set| set.pools.get(&sub_pool)) {
             let how = self.may_claim(space, prefix, pool, &claiming)?;
-            let space = self.space_mut(&request.space)?;
-            return Ok(claim_known(space, prefix, sub_pool, &claiming, how));
+            let mut space = self.space_mut(&request.space)?;
+            return Ok(claim_known(&mut space, prefix, sub_pool, &claiming, how));
         }
         let yielding = self.make_room(space, prefix, sub_pool, &claiming)?;
         if yielding.is_empty() {
             self.check_room()?;
         }
-        let space = self.space_mut(&request.space)?;
+        let mut space = self.space_mut(&request.space)?;
         for prefix in yielding {
             space.remove_set(prefix);
         }
-        Ok(create(space, prefix, sub_pool, name, &claiming))
+        Ok(create(&mut space, prefix, sub_pool, name, &claiming))
     }
 
     /// How a pool that exists may be claimed: by adoption, or together with other hosts.
@@ -141,13 +141,6 @@ impl State {
             client: self.client_name(holding.client),
             suspect: holding.suspect.is_some(),
         }))
-    }
-
-    /// The pool that an id names.
-    pub(crate) fn pool_mut(&mut self, id: &PoolId) -> Result<&mut Pool, Rejection> {
-        self.find_pool(id)?;
-        let set = self.space_mut(&id.space)?.sets.get_mut(&id.prefix);
-        Ok(set.and_then(|set| set.pools.get_mut(&id.sub_pool)).expect("it was found"))
     }
 }
 
@@ -248,7 +241,7 @@ fn grant(
     let exclusive = space.settings.sharing == Sharing::Exclusive;
     let epoch = exclusive.then_some(claiming.request.session);
     let pool = PoolId { space: space.name.clone(), epoch, prefix, sub_pool };
-    Response::Pool(PoolGrant { pool, claim: claiming.claim, how })
+    Response::Pool(Box::new(PoolGrant { pool, claim: claiming.claim, how }))
 }
 
 impl Claiming<'_> {

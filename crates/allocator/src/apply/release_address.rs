@@ -38,7 +38,7 @@ impl State {
         // A manager that was deposed speaks of an old store: its successor may claim the address yet.
         let verify = exclusive && (release.verify || deposed);
         let (revision, at) = self.current();
-        let space = self.space_mut(&id.space)?;
+        let mut space = self.found_space(&id.space);
         let cools = verify || space.settings.reuse_delay.get() > 0;
         let cooling = cools.then(|| Cooling {
             claim: claim.clone(),

@@ -33,12 +33,12 @@ impl State {
         let in_doubt = verify || stale || suspect || holding.gateway_due;
         let number = pool.number;
         let revision = self.revision;
-        let space = self.space_mut(&id.space)?;
+        let mut space = self.space_mut(&id.space)?;
         let ending = if in_doubt {
-            suspect_holding(space, id, number, client, revision);
+            suspect_holding(&mut space, id, number, client, revision);
             Ending::Suspected
         } else {
-            drop_holding(space, id, client, holding.claim);
+            drop_holding(&mut space, id, client, holding.claim);
             Ending::Ended
         };
         Ok(Response::Released(ending))

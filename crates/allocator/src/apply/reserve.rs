@@ -14,7 +14,7 @@ impl State {
     pub(super) fn reserve(&mut self, reserve: &Reserve) -> Outcome {
         let &Reserve { first, last, common, .. } = reserve;
         let room = self.check_room();
-        let space = self.space_mut(&reserve.space)?;
+        let mut space = self.space_mut(&reserve.space)?;
         if Family::of(first) != Family::of(last) || number(first) > number(last) {
             return Err(Rejection::InvalidRange { first, last });
         }
@@ -32,16 +32,16 @@ impl State {
         let reservation = Reservation { first, last, note: reserve.note.clone(), common };
         space.bytes += reservation.bytes();
         space.reservations.insert(first, reservation.clone());
-        refresh(space, &reservation);
+        refresh(&mut space, &reservation);
         Ok(Response::Done)
     }
 
     pub(super) fn unreserve(&mut self, space: &SpaceName, first: IpAddr) -> Outcome {
-        let space = self.space_mut(space)?;
+        let mut space = self.space_mut(space)?;
         match space.reservations.remove(&first) {
             Some(reservation) => {
                 space.bytes -= reservation.bytes();
-                refresh(space, &reservation);
+                refresh(&mut space, &reservation);
                 Ok(Response::Done)
             }
             None => Err(Rejection::UnknownReservation { first }),

@@ -8,7 +8,7 @@ use crate::{OpenSession, Rejection, Response, SessionId, State};
 impl State {
     pub(super) fn open_session(&mut self, client: ClientNumber, open: &OpenSession) -> Outcome {
         let (revision, now) = self.current();
-        let space = self.space_mut(&open.space)?;
+        let mut space = self.space_mut(&open.space)?;
         let latest = space.latest.get(&space.claimant(client)).copied();
         if let Some(latest) = latest
             && open.known != Some(latest)

@@ -24,7 +24,7 @@ impl State {
 
     pub(super) fn update_space(&mut self, name: &SpaceName, settings: &SpaceSettings) -> Outcome {
         settings.check().map_err(Rejection::Settings)?;
-        let space = self.space_mut(name)?;
+        let mut space = self.space_mut(name)?;
         if space.settings.sharing != settings.sharing {
             return Err(Rejection::SharingFixed { name: name.clone() });
         }
@@ -36,7 +36,8 @@ impl State {
         let space = self.space_mut(name)?;
         match space.pool_count() as u64 {
             0 => {
-                self.spaces.remove(name);
+                drop(space);
+                self.bytes -= self.spaces.remove(name).map_or(0, |space| space.bytes);
                 Ok(Response::Done)
             }
             pools => Err(Rejection::SpaceInUse { name: name.clone(), pools }),

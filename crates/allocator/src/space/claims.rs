@@ -9,11 +9,14 @@ use crate::{ClaimId, Prefix};
 impl Space {
     /// Puts a claim on an offset that is free, or cooling.
     pub(crate) fn claim(&mut self, prefix: Prefix, offset: u128, claim: Claim) {
-        self.end_cooling(prefix, prefix.address(offset));
-        if let Some(set) = self.sets.get_mut(&prefix) {
-            self.bytes += claim.bytes();
-            set.claims.insert(offset, claim);
-            self.occupy(prefix, offset);
+        let Some(set) = self.sets.get_mut(&prefix) else { return };
+        self.bytes += claim.bytes();
+        self.bytes -= set.cooling.remove(offset).map_or(0, |entry| entry.bytes());
+        set.claims.insert(offset, claim);
+        set.taken.insert(offset, offset);
+        if !set.related.is_empty() {
+            let related = set.related.clone();
+            self.occupy(&related, prefix.address(offset));
         }
     }
 
@@ -54,32 +57,42 @@ impl Space {
         cooling: Option<Cooling>,
     ) {
         let Some(set) = self.sets.get_mut(&prefix) else { return };
-        let Some(mut first) = set.claims.remove(offset) else { return };
-        let mut sharers = first.take_sharers();
-        sharers.insert(0, first);
-        let ended = sharers.extract_if(.., |claim| claim.id == id);
-        self.bytes -= ended.map(|claim| claim.bytes()).sum::<u64>();
+        let Some(first) = set.claims.remove(offset) else { return };
+        let (ended, left) = without(first, id);
+        self.bytes -= ended.map_or(0, |claim| claim.bytes());
         for pool in set.pools.values_mut().filter(|pool| pool.gateway == Some(offset)) {
             let gateway =
                 |claim: &Claim| claim.kind == AddressKind::Gateway && claim.pool == pool.number;
-            pool.gateway = pool.gateway.filter(|_| sharers.iter().any(gateway));
+            let stands = left.iter().flat_map(Claim::all).any(gateway);
+            pool.gateway = pool.gateway.filter(|_| stands);
         }
-        if sharers.is_empty() {
-            match cooling {
-                Some(entry) => {
-                    self.bytes += entry.bytes();
-                    set.cooling.insert(offset, entry);
-                }
-                None => self.vacate(prefix, offset),
+        match (left, cooling) {
+            (Some(left), _) => drop(set.claims.insert(offset, left)),
+            (None, Some(entry)) => {
+                self.bytes += entry.bytes();
+                set.cooling.insert(offset, entry);
             }
-            return;
+            (None, None) => self.vacate(prefix, offset),
         }
-        let mut first = sharers.remove(0);
-        if !sharers.is_empty() {
-            first.more.get_or_insert_default().sharers = sharers;
-        }
-        set.claims.insert(offset, first);
     }
+}
+
+/// Of the claims on an address the one with this id, and the others.
+fn without(mut first: Claim, id: ClaimId) -> (Option<Claim>, Option<Claim>) {
+    let mut sharers = first.take_sharers();
+    let ended = if first.id != id {
+        let at = sharers.iter().position(|claim| claim.id == id);
+        at.map(|at| sharers.remove(at))
+    } else if sharers.is_empty() {
+        return (Some(first), None);
+    } else {
+        let next = sharers.remove(0);
+        Some(core::mem::replace(&mut first, next))
+    };
+    if !sharers.is_empty() {
+        first.more.get_or_insert_default().sharers = sharers;
+    }
+    (ended, Some(first))
 }
 
 /// What was known before, unless something is said anew.

@@ -5,11 +5,18 @@ use core::net::IpAddr;
 use core::ops::RangeInclusive;
 
 use super::Space;
-use crate::address_set::{AddressSet, edges};
+use crate::address_set::{AddressSet, is_edge};
 use crate::claim::Cooling;
 use crate::{Prefix, Timestamp};
 
 impl Space {
+    /// Whether anything in a set, or in one that overlaps, has cooled long enough.
+    pub(crate) fn has_cooled(&self, set: &AddressSet, now: Timestamp) -> bool {
+        let cooled =
+            |set: &AddressSet| set.cooling.cooled(now, self.settings.reuse_delay).is_some();
+        cooled(set) || set.related.iter().filter_map(|other| self.sets.get(other)).any(cooled)
+    }
+
     /// Frees what has cooled long enough, in a set and in those that overlap.
     pub(crate) fn thaw(&mut self, prefix: Prefix, now: Timestamp) {
         let Some(set) = self.sets.get(&prefix) else { return };
@@ -30,17 +37,6 @@ impl Space {
         if let Some(entry) = set.cooling.remove(offset) {
             set.cooling.insert(offset, Cooling { unverified: false, ..entry });
             self.thaw(prefix, now);
-        }
-    }
-
-    /// Ends the cooling of `address`, under whichever prefix.
-    pub(super) fn end_cooling(&mut self, prefix: Prefix, address: IpAddr) {
-        let Some(set) = self.sets.get(&prefix) else { return };
-        for prefix in set.related.clone().into_iter().chain([prefix]) {
-            if let (Some(set), Some(offset)) = (self.sets.get_mut(&prefix), prefix.offset(address))
-            {
-                self.bytes -= set.cooling.remove(offset).map_or(0, |entry| entry.bytes());
-            }
         }
     }
 
@@ -89,7 +85,7 @@ impl Space {
         let offset = prefix.offset(address)?;
         let given = range.contains(&offset)
             && self.reservation(address).is_none()
-            && edges(prefix).all(|edge| edge != offset);
+            && !is_edge(prefix, offset);
         given.then_some(offset)
     }
 

@@ -2,12 +2,13 @@
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::ops::RangeInclusive;
 
 use super::Space;
-use crate::address_set::{AddressSet, edges};
+use crate::address_set::{AddressSet, edges, is_edge};
+use crate::offset_set::{Numbers as _, OffsetSet};
 use crate::prefix::number;
-use crate::range_set::RangeSet;
 use crate::settings::Reservation;
 use crate::size::SET;
 use crate::{Family, Prefix};
@@ -56,17 +57,21 @@ impl Space {
         let computed = self.taken_within(set, &within);
         if let Some(set) = self.sets.get_mut(&prefix) {
             set.taken.remove(*within.start(), *within.end());
-            for (first, last) in computed.iter() {
+            for (first, last) in computed.to_ranges().iter() {
                 set.taken.insert(first, last);
             }
         }
     }
 
     /// Which offsets of a set are taken within a range, as the set's invariant says.
-    pub(crate) fn taken_within(&self, set: &AddressSet, within: &RangeInclusive<u128>) -> RangeSet {
+    pub(crate) fn taken_within(
+        &self,
+        set: &AddressSet,
+        within: &RangeInclusive<u128>,
+    ) -> OffsetSet {
         let prefix = set.prefix;
         let (first, last) = (*within.start(), *within.end());
-        let mut taken = RangeSet::default();
+        let mut taken = OffsetSet::default();
         let edges = edges(prefix).filter(|edge| within.contains(edge));
         for offset in edges.chain(claimed_or_cooling(set, within.clone())) {
             taken.insert(offset, offset);
@@ -90,16 +95,11 @@ impl Space {
         taken
     }
 
-    /// Marks an offset as taken, here and in sets that overlap.
-    pub(crate) fn occupy(&mut self, prefix: Prefix, offset: u128) {
-        let Some(set) = self.sets.get_mut(&prefix) else { return };
-        set.taken.insert(offset, offset);
-        if set.related.is_empty() {
-            return;
-        }
-        let address = prefix.address(offset);
-        for other in set.related.clone() {
-            if let (Some(set), Some(offset)) = (self.sets.get_mut(&other), other.offset(address)) {
+    /// Marks an address as taken, and no longer cooling, in sets that overlap the one in which it is.
+    pub(super) fn occupy(&mut self, related: &BTreeSet<Prefix>, address: IpAddr) {
+        for other in related {
+            if let (Some(set), Some(offset)) = (self.sets.get_mut(other), other.offset(address)) {
+                self.bytes -= set.cooling.remove(offset).map_or(0, |entry| entry.bytes());
                 set.taken.insert(offset, offset);
             }
         }
@@ -107,19 +107,26 @@ impl Space {
 
     /// Marks an offset as free, here and in sets that overlap, where nothing else takes it.
     pub(crate) fn vacate(&mut self, prefix: Prefix, offset: u128) {
-        let Some(set) = self.sets.get(&prefix) else { return };
         let address = prefix.address(offset);
+        let reserved = self.reservation(address).is_some();
+        let Some(set) = self.sets.get_mut(&prefix) else { return };
+        if set.related.is_empty() {
+            if !reserved && !set.holds(offset) && !is_edge(prefix, offset) {
+                set.taken.remove(offset, offset);
+            }
+            return;
+        }
         let prefixes: Vec<Prefix> = set.related.iter().copied().chain([prefix]).collect();
         let held = |prefix: &Prefix| {
             let (set, offset) = (self.sets.get(prefix)?, prefix.offset(address)?);
-            (set.claims.get(offset).is_some() || set.cooling.get(offset).is_some()).then_some(())
+            set.holds(offset).then_some(())
         };
-        if self.reservation(address).is_some() || prefixes.iter().any(|p| held(p).is_some()) {
+        if reserved || prefixes.iter().any(|p| held(p).is_some()) {
             return;
         }
         for prefix in prefixes {
             if let (Some(set), Some(offset)) = (self.sets.get_mut(&prefix), prefix.offset(address))
-                && !edges(prefix).any(|edge| edge == offset)
+                && !is_edge(prefix, offset)
             {
                 set.taken.remove(offset, offset);
             }

@@ -245,7 +245,7 @@ pub(crate) fn plain_request(pool: &PoolId, address: Option<IpAddr>) -> RequestAd
 /// The pool that was claimed.
 pub(crate) fn pool_grant(outcome: Outcome) -> Result<PoolGrant, Rejection> {
     match outcome? {
-        Response::Pool(grant) => Ok(grant),
+        Response::Pool(grant) => Ok(*grant),
         other => panic!("a pool was asked for, not {other:?}"),
     }
 }

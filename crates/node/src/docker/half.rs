@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_allocator::{
-    AddressGrant, ClaimId, Command, Ending, PoolGrant, PoolId, Prefix, ReleaseAddress, ReleasePool,
-    Response, Sharing, SpaceName,
+    AddressGrant, ClaimId, Command, Ending, PoolId, Prefix, ReleaseAddress, ReleasePool, Response,
+    Sharing, SpaceName,
 };
 use berth_replication::{Consistency, Deadline};
 use ipamapi::{IpamError, Peer};
@@ -240,8 +240,8 @@ impl Half {
         #[cfg(feature = "canary")]
         let fate = if undoes_adoptions() { Fate::GiveBack } else { fate };
         match (fate, response, command) {
-            (Fate::Keep(asked), Response::Pool(PoolGrant { claim, .. }), _) => {
-                self.unheard.keep(asked, Given { claim, address: None });
+            (Fate::Keep(asked), Response::Pool(grant), _) => {
+                self.unheard.keep(asked, Given { claim: grant.claim, address: None });
                 None
             }
             (Fate::Keep(asked), Response::Address(AddressGrant { claim, address, .. }), _) => {

@@ -411,7 +411,7 @@ fn release(pool: &PoolId, address: &PlannedAddress, claim: ClaimId) -> Option<St
 
 fn granted_pool(response: Response) -> Result<PoolGrant, Problem> {
     match response {
-        Response::Pool(grant) => Ok(grant),
+        Response::Pool(grant) => Ok(*grant),
         other => Err(strange(&other)),
     }
 }

@@ -39,7 +39,10 @@ fn case_04_the_prefix_is_free_when_its_last_pool_has_gone() {
     assert_eq!(host.release_pool(&child), Ok(Ending::Ended));
     assert_eq!(host.release_pool(&parent), Ok(Ending::Ended));
     for gone in [&child, &parent] {
-        assert_eq!(host.release_pool(gone), Err(Rejection::UnknownPool { pool: (*gone).clone() }));
+        assert_eq!(
+            host.release_pool(gone),
+            Err(Rejection::UnknownPool { pool: Box::new((*gone).clone()) })
+        );
     }
     assert_eq!(host.pool("10.0.0.0/8", None), Ok(parent), "the same id as before");
 }

@@ -22,7 +22,7 @@ fn case_03_a_pool_is_released_once() {
     let mut host = Host::new();
     let pool = host.pool("10.0.0.0/8", None).unwrap();
     assert_eq!(host.release_pool(&pool), Ok(Ending::Ended));
-    assert_eq!(host.release_pool(&pool), Err(Rejection::UnknownPool { pool }));
+    assert_eq!(host.release_pool(&pool), Err(Rejection::UnknownPool { pool: Box::new(pool) }));
 }
 
 #[test]

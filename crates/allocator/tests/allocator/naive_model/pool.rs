@@ -92,7 +92,7 @@ impl Model {
         };
         let epoch = (self.sharing(space) == Sharing::Exclusive).then_some(request.session);
         let (pool, claim) = (PoolId { epoch, ..id }, ClaimId::new(made));
-        Ok(Response::Pool(PoolGrant { pool, claim, how }))
+        Ok(Response::Pool(Box::new(PoolGrant { pool, claim, how })))
     }
 
     fn begin_hold(&mut self, pool: u64, client: &str, epoch: u64) {

@@ -177,7 +177,7 @@ impl Script {
                 self.sessions.insert((client.into(), open.space.to_string()), *id);
             }
             (_, Ok(Response::Pool(grant))) => {
-                label.map(|label| self.pools.insert(label, grant.clone()));
+                label.map(|label| self.pools.insert(label, (**grant).clone()));
             }
             (Command::RequestAddress(request), Ok(Response::Address(grant))) => {
                 let granted = (request.pool.clone(), grant.clone());
