@@ -1,6 +1,7 @@
 //! Where Raft's library meets Berth: its type configuration, and our own structs for all that is
 //! written or sent, so that a new version of the library never changes a format.
 
+mod appending;
 mod config;
 mod network;
 mod proposal;

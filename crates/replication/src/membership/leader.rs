@@ -313,7 +313,7 @@ impl Core {
         }
         let deadline = deadline.min(Deadline::after(HANDOVER_MAX));
         let me = self.node().get();
-        let mut metrics = self.raft().metrics();
+        let mut metrics = self.raft().server_metrics();
         loop {
             let leader = metrics.borrow_watched().current_leader;
             if leader.is_some_and(|leader| leader != me) {

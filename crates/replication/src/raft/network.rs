@@ -3,14 +3,18 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures::Stream;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::RPCOption;
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderError,
-    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
+    TransferLeaderError, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 
+use super::appending::Appending;
 use super::{EntryRecord, LogId, LogPosition, PeerNode, Snapshot, TypeConfig, Vote, VoteRecord};
 use crate::blocking;
 use crate::snapshot::SnapshotFile;
@@ -77,6 +81,36 @@ impl Network {
         }
     }
 
+    async fn append(
+        &self,
+        append: AppendEntriesRequest<TypeConfig>,
+        sign_of_life: Duration,
+    ) -> RpcResult<AppendEntriesResponse<TypeConfig>> {
+        // Storing entries may take longer than a sign of life.
+        let patience = if append.entries.is_empty() {
+            sign_of_life
+        } else {
+            self.append_timeout.max(sign_of_life)
+        };
+        let request = Request::Append {
+            vote: VoteRecord::from(&append.vote),
+            previous: append.prev_log_id.as_ref().map(LogPosition::from),
+            entries: append.entries.iter().map(EntryRecord::from).collect(),
+            committed: append.leader_commit.as_ref().map(LogPosition::from),
+        };
+        let Response::Appended(outcome) = self.call(&request, patience).await? else {
+            return Err(unexpected("not an answer to entries"));
+        };
+        Ok(match outcome {
+            AppendOutcome::Stored => AppendEntriesResponse::Success,
+            AppendOutcome::Partly(upto) => {
+                AppendEntriesResponse::PartialSuccess(upto.map(LogId::from))
+            }
+            AppendOutcome::Conflict => AppendEntriesResponse::Conflict,
+            AppendOutcome::HigherVote(vote) => AppendEntriesResponse::HigherVote(vote.into()),
+        })
+    }
+
     async fn ask_for_vote(
         &self,
         request: &Request,
@@ -137,29 +171,21 @@ impl RaftNetworkV2<TypeConfig> for Network {
         append: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> RpcResult<AppendEntriesResponse<TypeConfig>> {
-        // Storing entries may take longer than a sign of life.
-        let patience = if append.entries.is_empty() {
-            option.soft_ttl()
-        } else {
-            self.append_timeout.max(option.soft_ttl())
-        };
-        let request = Request::Append {
-            vote: VoteRecord::from(&append.vote),
-            previous: append.prev_log_id.as_ref().map(LogPosition::from),
-            entries: append.entries.iter().map(EntryRecord::from).collect(),
-            committed: append.leader_commit.as_ref().map(LogPosition::from),
-        };
-        let Response::Appended(outcome) = self.call(&request, patience).await? else {
-            return Err(unexpected("not an answer to entries"));
-        };
-        Ok(match outcome {
-            AppendOutcome::Stored => AppendEntriesResponse::Success,
-            AppendOutcome::Partly(upto) => {
-                AppendEntriesResponse::PartialSuccess(upto.map(LogId::from))
-            }
-            AppendOutcome::Conflict => AppendEntriesResponse::Conflict,
-            AppendOutcome::HigherVote(vote) => AppendEntriesResponse::HigherVote(vote.into()),
-        })
+        self.append(append, option.soft_ttl()).await
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        requests: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, RpcResult<BoxStream<'s, RpcResult<StreamAppendResult<TypeConfig>>>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        let this = &*self;
+        let send = move |append| this.append(append, option.soft_ttl());
+        let answers: BoxStream<'s, _> = Box::pin(Appending::new(requests, send).answers());
+        Box::pin(std::future::ready(Ok(answers)))
     }
 
     async fn vote(

@@ -193,7 +193,7 @@ impl Core {
     }
 
     async fn leads_no_more(&self, leader: NodeId) {
-        let mut metrics = self.raft.metrics();
+        let mut metrics = self.raft.server_metrics();
         while metrics.borrow_watched().current_leader == Some(leader.get()) {
             if metrics.changed().await.is_err() {
                 return;

@@ -269,19 +269,19 @@ async fn form(core: &Core, cluster: &Cluster) -> Result<(), String> {
 
 /// Reports when Raft ends for another reason than being asked to.
 async fn supervise(raft: Raft, fatal: Fatal) {
-    let mut metrics = raft.metrics();
+    // Of all that can be watched, what changes least, and ends with Raft.
+    let mut changes = raft.server_metrics();
     loop {
-        let state = metrics.borrow_watched().running_state.clone();
+        let ended = changes.changed().await.is_err();
+        let state = raft.metrics().borrow_watched().running_state.clone();
         match state {
+            Ok(()) if ended => return,
             Ok(()) => {}
             Err(RaftFatal::Stopped) => return,
             Err(error) => {
                 fatal.raise("running Raft", &error);
                 return;
             }
-        }
-        if metrics.changed().await.is_err() {
-            return;
         }
     }
 }

@@ -80,6 +80,8 @@ impl Write {
 /// The submitting end. There is one, which is what makes the order of writes that of its calls.
 pub(crate) struct Commits {
     queue: Option<mpsc::Sender<Write>>,
+    /// What goes with the next write, and how long it is.
+    deferred: (Vec<Change>, usize),
     submitted: u64,
     written: Arc<AtomicU64>,
     fatal: Fatal,
@@ -108,15 +110,25 @@ impl Commits {
             StoreError::Fatal(fatal.raise("starting the writing thread", &error))
         })?;
         let queue = Some(queue);
-        Ok(Self { queue, submitted: 0, written, fatal: fatal.clone(), thread })
+        Ok(Self {
+            queue,
+            deferred: (Vec::new(), 0),
+            submitted: 0,
+            written,
+            fatal: fatal.clone(),
+            thread,
+        })
     }
 
     /// Hands a write over. Gives its number: [`Self::written`] reaches it once the write can be read.
-    pub(crate) async fn submit(&mut self, write: Write) -> Result<u64, StoreError> {
+    pub(crate) async fn submit(&mut self, mut write: Write) -> Result<u64, StoreError> {
         if let Some(error) = self.fatal.error() {
             return Err(StoreError::Fatal(error));
         }
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        let (changes, bytes) = std::mem::take(&mut self.deferred);
+        write.changes.extend(changes);
+        write.bytes += bytes;
         queue.send(write).await.map_err(|_| StoreError::Closed)?;
         self.submitted += 1;
         Ok(self.submitted)
@@ -133,6 +145,12 @@ impl Commits {
         synced.await.map_err(|_| StoreError::Closed)?.map_err(StoreError::Fatal)
     }
 
+    /// Has changes made along with the next write that is submitted, or when this is dropped; later ones
+    /// take their place. They may be lost to a crash, even one of the process alone.
+    pub(crate) fn defer(&mut self, write: Write) {
+        self.deferred = (write.changes, write.bytes);
+    }
+
     /// The number the next write will get.
     pub(crate) const fn next(&self) -> u64 {
         self.submitted + 1
@@ -147,7 +165,13 @@ impl Commits {
 impl Drop for Commits {
     /// Waits for what was submitted, so that the directory can be opened again at once.
     fn drop(&mut self) {
-        drop(self.queue.take());
+        let (changes, bytes) = std::mem::take(&mut self.deferred);
+        if let Some(queue) = self.queue.take()
+            && !changes.is_empty()
+        {
+            // Where there is no room for them, they are lost, as they may be.
+            let _ = queue.try_send(Write { changes, bytes, ..Write::default() });
+        }
         if let Some(thread) = self.thread.take() {
             // A panic there was shown by the thread itself.
             let _ = thread.join();

@@ -2,8 +2,8 @@
 //!
 //! All of it goes through one [`Commits`], so the order on disk is the order of calls: a vote before
 //! the entries of its term. Appended entries can be read at once, from memory; their callback
-//! comes after the sync. A vote and a truncation return after the sync. The committed position
-//! and purging are not waited for: losing them to a crash loses nothing.
+//! comes after the sync. A vote and a truncation return after the sync. The committed position goes with
+//! the next write, and purging is not waited for: losing them to a crash loses nothing.
 
 use std::io;
 use std::path::Path;
@@ -171,7 +171,8 @@ impl RaftLogStorage<TypeConfig> for RaftLog {
         strike("committed.before")?;
         let mut write = Write::default();
         write.put_value(COMMITTED, &LogPosition::from(&committed))?;
-        self.commits.submit(write).await?;
+        // It changes with every entry, and is worth no write of its own.
+        self.commits.defer(write);
         self.reader.memory().committed = Some(committed);
         strike("committed.after")
     }

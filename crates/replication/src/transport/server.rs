@@ -1,12 +1,15 @@
 //! The listening side: accepts connections, greets, and has requests answered.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use berth_allocator::TokenHash;
 use berth_pki::Purpose;
-use tokio::io::{AsyncWriteExt, BufReader, BufWriter, WriteHalf};
+use futures::StreamExt as _;
+use futures::stream::FuturesOrdered;
+use tokio::io::{AsyncWriteExt, BufReader, BufWriter, ReadHalf, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -173,6 +176,9 @@ async fn converse<H: Handle>(stream: PeerStream, caller: &Caller, handler: Arc<H
     let mut tasks = JoinSet::new();
     tasks.spawn(answer(BufWriter::new(write), queue));
     let room = Arc::new(Semaphore::new(REQUESTS_MAX));
+    if matches!(caller, Caller::Member(_, Lane::Log)) {
+        return answer_in_order(reader, responses, &*handler).await;
+    }
     let mut session = Session::default();
     loop {
         while tasks.try_join_next().is_some() {}
@@ -181,7 +187,7 @@ async fn converse<H: Handle>(stream: PeerStream, caller: &Caller, handler: Arc<H
             Ok(None) => return "the peer closed it".to_owned(),
             Err(reason) => return reason,
         };
-        if matches!(caller, Caller::Member(_, Lane::Log | Lane::Snapshot)) {
+        if matches!(caller, Caller::Member(_, Lane::Snapshot)) {
             let response = handler.handle_in_order(&mut session, request).await;
             if responses.send((id, response)).await.is_err() {
                 return "the peer takes no bytes".to_owned();
@@ -203,6 +209,37 @@ async fn converse<H: Handle>(stream: PeerStream, caller: &Caller, handler: Arc<H
             let _ = responses.send((id, response)).await;
             drop(permit);
         });
+    }
+}
+
+/// Begins requests in the order in which they come, and answers them in that order.
+async fn answer_in_order<H: Handle>(
+    reader: BufReader<ReadHalf<PeerStream>>,
+    responses: mpsc::Sender<(u64, Response)>,
+    handler: &H,
+) -> String {
+    let requests = futures::stream::unfold(reader, async |mut reader| {
+        let received = receive(&mut reader).await.transpose()?;
+        Some((received, reader))
+    });
+    let mut requests = pin!(requests);
+    let mut answering = FuturesOrdered::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some(answered) = answering.next() => {
+                if responses.send(answered).await.is_err() {
+                    return "the peer takes no bytes".to_owned();
+                }
+            }
+            request = requests.next(), if answering.len() < REQUESTS_MAX => match request {
+                Some(Ok((id, request))) => {
+                    answering.push_back(async move { (id, handler.handle(request).await) });
+                }
+                Some(Err(reason)) => return reason,
+                None => return "the peer closed it".to_owned(),
+            },
+        }
     }
 }
 
