@@ -1,6 +1,6 @@
 # Thin by rule: what takes more than a line lives in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: build deb upgrade demo demo-down test storage backup fuzz models image plugin sim interleavings robustness swarm-test bench sbom docs fmt help
+.PHONY: build deb upgrade demo demo-down test storage backup fuzz models image plugin sim interleavings robustness swarm-test instructions bench sbom docs fmt help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -64,6 +64,9 @@ upgrade: ready ## a rolling upgrade under load, with two builds (FROM=commit)
 
 sbom: ready ## what the binary is built from, as CycloneDX, in target/sbom
 	@scripts/sbom
+
+instructions: ready ## the hot paths' instructions, against their limits
+	@scripts/instructions
 
 bench: ready ## the figures of docs/benchmarks.md
 	@scripts/bench

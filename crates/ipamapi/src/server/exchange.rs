@@ -82,13 +82,17 @@ fn log(
     started: Instant,
     outcome: &Result<Answer, IpamError>,
 ) {
+    // A Swarm makes thousands a second: nothing is made of what is not logged.
+    if outcome.is_ok() && !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
     let request = context.id();
     let peer = context.peer().map(tracing::field::display);
     let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let call = brief(call);
     match outcome {
         Ok(answer) => {
-            tracing::info!(request, peer, call, answer = %answer.body, duration_us, "done");
+            tracing::debug!(request, peer, call, answer = %answer.body, duration_us, "done");
         }
         Err(error) => {
             tracing::warn!(request, peer, call, error = brief(error), duration_us, "refused");

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::num::NonZero;
 use std::time::Duration;
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use super::Failure;
 use super::reload::{Read, Reload};
@@ -15,9 +15,7 @@ use crate::logs::Logs;
 
 /// How long what is left may take to end.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
-/// Threads that requests, peers and Raft share, at most; and at most half of the processors. One request
-/// passes from task to task some twenty times: on one thread that is cheap, between two that wake each other
-/// it is most of what the request costs. What takes long runs on others.
+/// Threads that requests, peers and Raft share, at most. What takes long runs on others.
 const THREADS_MAX: usize = 4;
 
 pub(super) fn run(
@@ -28,10 +26,7 @@ pub(super) fn run(
     let live = config.live.clone();
     let logs = Logs::start(live.get().log);
     descriptors::raise_limit();
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = (processors / 2).clamp(1, THREADS_MAX);
-    let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::cannot_start(&error))?;
+    let runtime = runtime().map_err(|error| Failure::cannot_start(&error))?;
     let ended = runtime.block_on(async {
         let reload = Reload { started, live, logs, read }.run();
         let reload = tokio::spawn(reload.map_err(HostError::Signals)?);
@@ -41,4 +36,19 @@ pub(super) fn run(
     });
     runtime.shutdown_timeout(SHUTDOWN_MAX);
     Ok(ended?)
+}
+
+/// Of half of the processors: a request passes from task to task some twenty times, which is cheap on one
+/// thread, while several that wake each other for it cost more than the request does.
+fn runtime() -> std::io::Result<Runtime> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut builder = match (processors / 2).min(THREADS_MAX) {
+        0 | 1 => Builder::new_current_thread(),
+        threads => {
+            let mut several = Builder::new_multi_thread();
+            several.worker_threads(threads);
+            several
+        }
+    };
+    builder.enable_all().build()
 }

@@ -4,13 +4,14 @@
 //! told along with the next entries: a message for that alone waits a little for some, since under load it
 //! would double all messages.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, Stream, StreamExt};
 use openraft::errors::RPCError;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, StreamAppendResult};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::TypeConfig;
 
@@ -31,6 +32,10 @@ pub(super) struct Appending<'a, Requests, Call> {
     under_way: FuturesOrdered<BoxFuture<'a, Answered>>,
     /// A message without entries, and when it goes.
     lingering: Option<(Request, Instant)>,
+    /// When that is looked at next. Under load it comes to nothing, and setting it anew for each message
+    /// would cost what is to be saved.
+    alarm: Pin<Box<Sleep>>,
+    is_set: bool,
     /// Whether further requests may come.
     more: bool,
 }
@@ -48,8 +53,8 @@ where
     Calling: Future<Output = Sent> + Send + 'a,
 {
     pub(super) fn new(requests: Requests, call: Call) -> Self {
-        let under_way = FuturesOrdered::new();
-        Self { requests, call, under_way, lingering: None, more: true }
+        let (under_way, alarm) = (FuturesOrdered::new(), Box::pin(sleep(LINGER)));
+        Self { requests, call, under_way, lingering: None, alarm, is_set: false, more: true }
     }
 
     /// The answers; none comes behind one that is no success.
@@ -63,16 +68,12 @@ where
 
     async fn next(&mut self) -> Option<Answered> {
         loop {
-            let goes = self.lingering.as_ref().map_or_else(Instant::now, |(_, goes)| *goes);
             let room = self.more && self.under_way.len() < UNDER_WAY_MAX;
             tokio::select! {
                 biased;
                 Some(answered) = self.under_way.next() => return Some(answered),
                 request = self.requests.next(), if room => match request {
-                    Some(request) if request.entries.is_empty() => {
-                        let goes = self.lingering.take().map_or_else(|| Instant::now() + LINGER, |(_, goes)| goes);
-                        self.lingering = Some((request, goes));
-                    }
+                    Some(request) if request.entries.is_empty() => self.linger(request),
                     Some(request) => {
                         // It says what is committed, too.
                         self.lingering = None;
@@ -83,9 +84,30 @@ where
                         self.begin_lingering();
                     }
                 },
-                () = sleep_until(goes), if self.lingering.is_some() => self.begin_lingering(),
+                () = &mut self.alarm, if self.is_set => self.look_at_lingering(),
                 else => return None,
             }
+        }
+    }
+
+    fn linger(&mut self, request: Request) {
+        let earlier = self.lingering.take().map(|(_, goes)| goes);
+        let goes = earlier.unwrap_or_else(|| Instant::now() + LINGER);
+        self.lingering = Some((request, goes));
+        if !self.is_set {
+            self.alarm.as_mut().reset(goes);
+            self.is_set = true;
+        }
+    }
+
+    fn look_at_lingering(&mut self) {
+        self.is_set = false;
+        match &self.lingering {
+            Some((_, goes)) if *goes > Instant::now() => {
+                self.alarm.as_mut().reset(*goes);
+                self.is_set = true;
+            }
+            _ => self.begin_lingering(),
         }
     }
 
@@ -127,7 +149,6 @@ mod tests {
     use openraft::errors::Unreachable;
     use openraft::raft::StreamAppendError;
     use tokio::sync::Notify;
-    use tokio::time::sleep;
 
     use super::*;
     use crate::raft::config::{Leader, Payload};

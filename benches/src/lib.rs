@@ -1,50 +1,43 @@
-//! What one dynamic allocation costs, by the size of the pool and how full it is (P7: it must not
-//! depend on either).
-//!
-//! A pool is filled with claims, spread over it so that what is free lies scattered, up to a million
-//! claims; what a larger pool lacks to its degree is reserved. "claim" is a batch of requests for the
-//! lowest free address, as a log entry holds them; "claim and release" has the release of each behind
-//! it. Commands are made before the time begins.
-
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+//! A pool that is full to a degree, and batches of commands about it, as log entries hold them.
 
 use berth_allocator::{
-    AddressGrant, AddressKind, Answer, Batch, ClaimId, ClientName, Command, Ending, Envelope,
-    Incarnation, Labels, Millis, OpenSession, Order, PoolId, Prefix, Register, ReleaseAddress,
-    RequestAddress, RequestPool, Reserve, Response, Sequence, SessionId, SpaceName, SpaceSettings,
-    State, Text, Timestamp, WantedPool,
+    AddressGrant, AddressKind, Answer, Batch, ClaimId, ClientName, Command, Envelope, Incarnation,
+    Labels, Millis, OpenSession, Order, PoolId, Prefix, Register, ReleaseAddress, RequestAddress,
+    RequestPool, Reserve, Response, Sequence, SessionId, SpaceName, SpaceSettings, State, Text,
+    Timestamp, WantedPool,
 };
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-/// Requests in one batch.
-const BATCH: u64 = 64;
 /// Claims in one pool; beyond that, reservations stand for them.
 const CLAIMS_MAX: u128 = 1_000_000;
 
 /// A state with one client, which sends the commands.
-struct Bench {
-    state: State,
+pub struct FullPool {
+    /// The state.
+    pub state: State,
     pool: PoolId,
     sequence: u64,
 }
 
-impl Bench {
-    fn new(prefix: &str) -> Self {
+impl FullPool {
+    /// A pool over this prefix, of which so many in a thousand of its addresses are held, or of the first
+    /// million, but not the last: what is free lies scattered. What comes behind is reserved in the same
+    /// proportion.
+    pub fn new(prefix: &str, per_mille: u128) -> Self {
         let space = SpaceName::new("Local").expect("a name");
         let prefix: Prefix = prefix.parse().expect("a prefix");
         let pool = PoolId { space: space.clone(), epoch: None, prefix, sub_pool: None };
-        let mut bench = Self { state: State::new(), pool, sequence: 0 };
-        let address = Text::new("bench").expect("a text");
-        bench.send(Command::Register(Register { instance: 1, address, lease: Millis::new(0) }));
+        let mut full = Self { state: State::new(), pool, sequence: 0 };
+        let address = Text::new("here").expect("a text");
+        full.send(Command::Register(Register { instance: 1, address, lease: Millis::new(0) }));
         let settings = SpaceSettings::local(None);
-        bench.send(Command::CreateSpace { name: space.clone(), settings });
+        full.send(Command::CreateSpace { name: space.clone(), settings });
         let open = OpenSession { space: space.clone(), known: None };
-        let Response::SessionOpened(session) = bench.send(Command::OpenSession(open)) else {
+        let Response::SessionOpened(session) = full.send(Command::OpenSession(open)) else {
             panic!("a session opens");
         };
-        bench.claim_pool(space, session, prefix);
-        bench
+        full.claim_pool(space, session, prefix);
+        full.fill(per_mille);
+        full
     }
 
     fn claim_pool(&mut self, space: SpaceName, session: SessionId, prefix: Prefix) {
@@ -87,8 +80,6 @@ impl Bench {
         })
     }
 
-    /// Claims this many in a thousand of the pool's addresses, or of the first million, but not the
-    /// last; the rest of these is free. What comes behind is reserved in the same proportion.
     fn fill(&mut self, per_mille: u128) {
         let last = self.pool.prefix.last_offset();
         let claimed = last.min(CLAIMS_MAX);
@@ -111,7 +102,7 @@ impl Bench {
     }
 
     /// Addresses that are free.
-    fn free(&self) -> u64 {
+    pub fn free(&self) -> u64 {
         let usage = self.state.pool(&self.pool).expect("the pool is there").usage;
         u64::try_from(usage.free()).unwrap_or(u64::MAX)
     }
@@ -121,20 +112,20 @@ impl Bench {
         Command::ReleaseAddress(ReleaseAddress { pool, address, claim, verify: false })
     }
 
-    /// The time that this many requests take, which are released again.
-    fn claims(&mut self, count: u64) -> Duration {
-        let requests = self.batch((0..count).map(|_| self.request(None)).collect::<Vec<_>>());
-        let begun = Instant::now();
-        let answers = black_box(self.state.apply(black_box(&requests)));
-        let spent = begun.elapsed();
-        let releases: Vec<_> = answers.iter().map(|answer| self.release(granted(answer))).collect();
-        let releases = self.batch(releases);
-        self.state.apply(&releases).iter().for_each(|answer| assert!(answer.outcome.is_ok()));
-        spent
+    /// Requests for the lowest free address.
+    pub fn requests(&mut self, count: u64) -> Batch {
+        let requests: Vec<_> = (0..count).map(|_| self.request(None)).collect();
+        self.batch(requests)
     }
 
-    /// The time that this many requests take, each released before the next.
-    fn pairs(&mut self, count: u64) -> Duration {
+    /// Releases of what requests were given.
+    pub fn releases(&mut self, answers: &[Answer]) -> Batch {
+        let releases: Vec<_> = answers.iter().map(|answer| self.release(granted(answer))).collect();
+        self.batch(releases)
+    }
+
+    /// Requests, each followed by the release of what it is given.
+    pub fn pairs(&mut self, count: u64) -> Batch {
         let request = self.request(None);
         // Each command is a revision, and the lowest free address is the same each time.
         let Response::Address(mut next) = self.send(request.clone()) else {
@@ -147,13 +138,7 @@ impl Bench {
             next.claim = ClaimId::new(self.state.revision().get() + 2 * pair + 1);
             commands.extend([request.clone(), self.release(&next)]);
         }
-        let commands = self.batch(commands);
-        let begun = Instant::now();
-        let answers = black_box(self.state.apply(black_box(&commands)));
-        let spent = begun.elapsed();
-        let ended = Ok(Response::Released(Ending::Ended));
-        assert!(answers.iter().skip(1).step_by(2).all(|answer| answer.outcome == ended));
-        spent
+        self.batch(commands)
     }
 }
 
@@ -163,44 +148,3 @@ fn granted(answer: &Answer) -> &AddressGrant {
         other => panic!("an address is free, not {other:?}"),
     }
 }
-
-fn allocate(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("allocate");
-    for prefix in ["10.0.0.0/24", "10.0.0.0/16", "10.0.0.0/8", "fd00::/64"] {
-        for per_mille in [0, 100, 900, 999] {
-            let mut bench = Bench::new(prefix);
-            bench.fill(per_mille);
-            let full = format!("{prefix} {}.{} %", per_mille / 10, per_mille % 10);
-            let at_once = bench.free().min(BATCH);
-            group.bench_function(BenchmarkId::new("claim", &full), |bencher| {
-                bencher.iter_custom(|iterations| {
-                    in_batches(iterations, at_once, |count| bench.claims(count))
-                });
-            });
-            group.bench_function(BenchmarkId::new("claim and release", &full), |bencher| {
-                bencher.iter_custom(|iterations| {
-                    in_batches(iterations, BATCH, |count| bench.pairs(count))
-                });
-            });
-        }
-    }
-    group.finish();
-}
-
-/// The time for so many, in batches of a size.
-fn in_batches(mut left: u64, size: u64, mut run: impl FnMut(u64) -> Duration) -> Duration {
-    let mut spent = Duration::ZERO;
-    while left > 0 {
-        let count = left.min(size);
-        spent += run(count);
-        left -= count;
-    }
-    spent
-}
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default().sample_size(20);
-    targets = allocate
-}
-criterion_main!(benches);
