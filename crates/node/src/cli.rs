@@ -5,6 +5,9 @@
 
 mod address;
 mod agent;
+mod bench;
+mod bench_bar;
+mod bench_table;
 mod client;
 mod cluster;
 mod completions;
@@ -88,6 +91,20 @@ struct Common {
     token_file: Option<PathBuf>,
 }
 
+impl Common {
+    /// The node, or the cluster, that is asked.
+    fn api(self) -> Result<ApiClient, Failure> {
+        if let Some(file) = self.token_file {
+            return ApiClient::with_token(&file);
+        }
+        if let Some(socket) = self.api_socket {
+            return Ok(ApiClient::new(socket));
+        }
+        let settings = Settings::load(self.config.as_deref())?;
+        Ok(ApiClient::new(settings.host.api_socket.unwrap_or(API_SOCKET.into())))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a node of the cluster, and the driver of this host's Docker engine
@@ -122,6 +139,8 @@ enum Command {
     Why(why::Arguments),
     /// Find leaks, and addresses that are used and not held; free what is lost
     Doctor(doctor::Arguments),
+    /// Measure how fast addresses are given, with pools of its own
+    Bench(Box<bench::Arguments>),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
     /// Write the manual pages of all commands to a directory
@@ -181,6 +200,7 @@ fn start(Cli { common, command }: Cli) -> Result<(), Failure> {
         Command::Import(arguments) => ask(common, |api| import::run(arguments, api)),
         Command::Why(arguments) => ask(common, |api| why::run(arguments, api)),
         Command::Doctor(arguments) => ask(common, |api| doctor::run(arguments, api)),
+        Command::Bench(arguments) => bench::run(&arguments, common),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Manual(arguments) => manual::run(&arguments),
     }
@@ -191,14 +211,7 @@ fn ask<F: Future<Output = Result<(), Failure>>>(
     common: Common,
     command: impl FnOnce(ApiClient) -> F,
 ) -> Result<(), Failure> {
-    let api = if let Some(file) = common.token_file {
-        ApiClient::with_token(&file)?
-    } else if let Some(socket) = common.api_socket {
-        ApiClient::new(socket)
-    } else {
-        let settings = Settings::load(common.config.as_deref())?;
-        ApiClient::new(settings.host.api_socket.unwrap_or(API_SOCKET.into()))
-    };
+    let api = common.api()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::cannot_start(&error))?;
     runtime.block_on(command(api))

@@ -64,11 +64,13 @@ pub enum Code {
     NotAllKnow,
     /// The disk has less room than its reserve: nothing new is given.
     NoRoom,
+    /// What was measured is wrong, or could not be measured, or something of it is left.
+    Bench,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Unavailable,
         Self::OutcomeUnknown,
         Self::BadRequest,
@@ -98,6 +100,7 @@ impl Code {
         Self::WhoAreYou,
         Self::NotAllKnow,
         Self::NoRoom,
+        Self::Bench,
     ];
 
     /// The code, `BERTH-0101` and so on.
@@ -132,6 +135,7 @@ impl Code {
             Self::WhoAreYou => "BERTH-0152",
             Self::NotAllKnow => "BERTH-0160",
             Self::NoRoom => "BERTH-0140",
+            Self::Bench => "BERTH-0170",
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod api;
 mod audit;
+pub mod bench;
 pub mod cli;
 pub mod code;
 pub mod config;

@@ -10,7 +10,7 @@ fn berth(arguments: &[&str]) -> Output {
     command.args(arguments).env_clear().output().unwrap()
 }
 
-const COMMANDS: [&[&str]; 30] = [
+const COMMANDS: [&[&str]; 31] = [
     &["server"],
     &["status"],
     &["cluster"],
@@ -40,6 +40,7 @@ const COMMANDS: [&[&str]; 30] = [
     &["import"],
     &["why"],
     &["doctor"],
+    &["bench"],
     &["completions"],
 ];
 
@@ -65,7 +66,7 @@ fn each_commands_help_ends_with_examples() {
 
 #[test]
 fn wrong_usage_has_an_exit_code_of_its_own() {
-    let wrong: [&[&str]; 9] = [
+    let wrong: [&[&str]; 17] = [
         &[],
         &["dance"],
         &["pool", "show"],
@@ -75,6 +76,14 @@ fn wrong_usage_has_an_exit_code_of_its_own() {
         &["status", "--output", "xml"],
         &["cluster", "remove", "../etc"],
         &["cluster", "join", "nonsense", "--name", "n1"],
+        &["bench", "--clients", "0"],
+        &["bench", "--clients", "257"],
+        &["bench", "--duration", "soon"],
+        &["bench", "--hold", "0", "--duration", "11m"],
+        &["bench", "--fill", "101"],
+        &["bench", "--pools", "5000"],
+        &["bench", "--pool-prefix", "10.0.0.0/30"],
+        &["bench", "--socket", "a.sock", "--socket", "a.sock"],
     ];
     for arguments in wrong {
         let said = berth(arguments);
