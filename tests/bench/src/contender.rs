@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use berth_node::bench::{Client, Holders, Plan, Target, run};
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,8 @@ use crate::etcd::Etcd;
 use crate::figures::Run;
 use crate::host_local;
 use crate::ours::Ours;
-use crate::postgres::Postgres;
+use crate::plugin::{Backend, Plugin};
+use crate::postgres::{self, Postgres};
 use crate::sqlite;
 
 /// How long clients work before anything is recorded.
@@ -27,10 +28,13 @@ pub(crate) enum Contender {
     EtcdCreateAll,
     EtcdFirstFree,
     EtcdFirstFreeBatched,
+    EtcdPlugin,
     PostgresFirstFree,
+    PostgresPlugin,
     BerthLocal,
     Sqlite,
     SqliteBatched,
+    SqlitePlugin,
     HostLocal,
 }
 
@@ -50,7 +54,8 @@ impl Group {
     pub(crate) fn contenders(self) -> Vec<Contender> {
         use Contender::{
             BerthAll, BerthLeader, BerthLocal, EtcdCreate, EtcdCreateAll, EtcdFirstFree,
-            EtcdFirstFreeBatched, HostLocal, PostgresFirstFree, Sqlite, SqliteBatched,
+            EtcdFirstFreeBatched, EtcdPlugin, HostLocal, PostgresFirstFree, PostgresPlugin, Sqlite,
+            SqliteBatched, SqlitePlugin,
         };
         match self {
             Self::Cluster => vec![
@@ -60,9 +65,11 @@ impl Group {
                 EtcdCreateAll,
                 EtcdFirstFree,
                 EtcdFirstFreeBatched,
+                EtcdPlugin,
                 PostgresFirstFree,
+                PostgresPlugin,
             ],
-            Self::Host => vec![BerthLocal, Sqlite, SqliteBatched, HostLocal],
+            Self::Host => vec![BerthLocal, Sqlite, SqliteBatched, SqlitePlugin, HostLocal],
         }
     }
 
@@ -85,10 +92,13 @@ impl Contender {
             Self::EtcdCreateAll => "etcd-create-all",
             Self::EtcdFirstFree => "etcd-first-free",
             Self::EtcdFirstFreeBatched => "etcd-first-free-batched",
+            Self::EtcdPlugin => "etcd-plugin",
             Self::PostgresFirstFree => "postgres-first-free",
+            Self::PostgresPlugin => "postgres-plugin",
             Self::BerthLocal => "berth-local",
             Self::Sqlite => "sqlite",
             Self::SqliteBatched => "sqlite-batched",
+            Self::SqlitePlugin => "sqlite-plugin",
             Self::HostLocal => "host-local",
         }
     }
@@ -102,10 +112,13 @@ impl Contender {
             Self::EtcdCreateAll => "etcd, create-if-absent, all three",
             Self::EtcdFirstFree => "etcd, first free",
             Self::EtcdFirstFreeBatched => "etcd, first free, gathered",
+            Self::EtcdPlugin => "etcd, first free, gathered, as a plugin",
             Self::PostgresFirstFree => "PostgreSQL, first free",
+            Self::PostgresPlugin => "PostgreSQL, first free, as a plugin",
             Self::BerthLocal => "Berth, host's own space",
             Self::Sqlite => "SQLite",
             Self::SqliteBatched => "SQLite, gathered",
+            Self::SqlitePlugin => "SQLite, gathered, as a plugin",
             Self::HostLocal => "CNI host-local",
         }
     }
@@ -114,9 +127,11 @@ impl Contender {
     pub(crate) fn ours(self) -> Self {
         match self {
             Self::BerthAll | Self::EtcdCreateAll => Self::BerthAll,
-            Self::BerthLocal | Self::Sqlite | Self::SqliteBatched | Self::HostLocal => {
-                Self::BerthLocal
-            }
+            Self::BerthLocal
+            | Self::Sqlite
+            | Self::SqliteBatched
+            | Self::SqlitePlugin
+            | Self::HostLocal => Self::BerthLocal,
             _ => Self::BerthLeader,
         }
     }
@@ -147,40 +162,56 @@ impl Ground {
         duration: Duration,
     ) -> Result<Run> {
         let plan = Plan { warm_up: WARM_UP, duration, hold: None };
-        match (contender, self) {
-            (
-                Contender::BerthLeader | Contender::BerthAll | Contender::BerthLocal,
-                Self { ours: Some(ours), .. },
-            ) => ours.measure(contender, plan, clients).await,
-            (Contender::EtcdCreate, Self { etcd: Some(etcd), .. }) => {
-                Ok(go(contender, plan, etcd.creating(clients, false).await?).await)
+        match contender {
+            Contender::BerthLeader | Contender::BerthAll | Contender::BerthLocal => {
+                self.ours()?.measure(contender, plan, clients).await
             }
-            (Contender::EtcdCreateAll, Self { etcd: Some(etcd), .. }) => {
-                Ok(go(contender, plan, etcd.creating(clients, true).await?).await)
+            Contender::EtcdCreate | Contender::EtcdCreateAll => {
+                let all = contender == Contender::EtcdCreateAll;
+                Ok(go(contender, plan, self.etcd()?.creating(clients, all).await?).await)
             }
-            (Contender::EtcdFirstFree, Self { etcd: Some(etcd), .. }) => {
-                Ok(go(contender, plan, etcd.first_free(clients, 1).await?).await)
+            Contender::EtcdFirstFree | Contender::EtcdFirstFreeBatched => {
+                let one = contender == Contender::EtcdFirstFree;
+                let batch_max = if one { 1 } else { usize::MAX };
+                Ok(go(contender, plan, self.etcd()?.first_free(clients, batch_max).await?).await)
             }
-            (Contender::EtcdFirstFreeBatched, Self { etcd: Some(etcd), .. }) => {
-                Ok(go(contender, plan, etcd.first_free(clients, usize::MAX).await?).await)
+            Contender::PostgresFirstFree => {
+                let clients = postgres::clients(&self.postgres()?.socket_dir, clients).await?;
+                Ok(go(contender, plan, clients).await)
             }
-            (Contender::PostgresFirstFree, Self { postgres: Some(postgres), .. }) => {
-                Ok(go(contender, plan, postgres.clients(clients).await?).await)
+            Contender::EtcdPlugin => {
+                let backend = Backend::Etcd { endpoints: self.etcd()?.endpoints().to_vec() };
+                Plugin::start(&backend).await?.measure(contender, plan, clients).await
             }
-            (Contender::Sqlite, _) => {
-                let (_dir, targets) = sqlite::clients(clients, 1)?;
+            Contender::PostgresPlugin => {
+                let backend = Backend::Postgres { dir: self.postgres()?.socket_dir.clone() };
+                Plugin::start(&backend).await?.measure(contender, plan, clients).await
+            }
+            Contender::SqlitePlugin => {
+                Plugin::start(&Backend::Sqlite).await?.measure(contender, plan, clients).await
+            }
+            Contender::Sqlite | Contender::SqliteBatched => {
+                let batch_max = if contender == Contender::Sqlite { 1 } else { usize::MAX };
+                let (_dir, targets) = sqlite::clients(clients, batch_max)?;
                 Ok(go(contender, plan, targets).await)
             }
-            (Contender::SqliteBatched, _) => {
-                let (_dir, targets) = sqlite::clients(clients, usize::MAX)?;
-                Ok(go(contender, plan, targets).await)
-            }
-            (Contender::HostLocal, _) => {
+            Contender::HostLocal => {
                 let (_dir, targets) = host_local::clients(clients)?;
                 Ok(go(contender, plan, targets).await)
             }
-            _ => bail!("{contender:?} was not started"),
         }
+    }
+
+    fn ours(&self) -> Result<&Ours> {
+        self.ours.as_ref().context("Berth was not started")
+    }
+
+    fn etcd(&self) -> Result<&Etcd> {
+        self.etcd.as_ref().context("etcd was not started")
+    }
+
+    fn postgres(&self) -> Result<&Postgres> {
+        self.postgres.as_ref().context("PostgreSQL was not started")
     }
 }
 

@@ -18,7 +18,7 @@ use crate::batches::{Waiting, queue};
 /// Connections to a member, at most: more are slower on both sides.
 const CONNECTIONS_MAX: usize = 16;
 
-/// A cluster of three members.
+/// A cluster of three members, which end with it where it started them.
 pub(crate) struct Etcd {
     members: Members,
     /// Pools so far: each run has keys of its own.
@@ -29,6 +29,16 @@ impl Etcd {
     /// Starts it.
     pub(crate) async fn start() -> Result<Self> {
         Ok(Self { members: Members::start().await?, pools: AtomicU32::new(0) })
+    }
+
+    /// A cluster that runs already.
+    pub(crate) fn at(endpoints: Vec<String>) -> Self {
+        Self { members: Members::at(endpoints), pools: AtomicU32::new(0) }
+    }
+
+    /// Where its members are asked.
+    pub(crate) fn endpoints(&self) -> &[String] {
+        &self.members.endpoints
     }
 
     /// Clients that each create keys which nobody else does: no look, no conflict, no retry.

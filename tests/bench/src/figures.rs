@@ -85,7 +85,7 @@ mod tests {
     fn the_median_is_the_middle() {
         let spread = Spread::of([9.0, 1.0, 2.0]).unwrap();
         assert_eq!(spread, Spread { median: 2.0, least: 1.0, most: 9.0 });
-        assert_eq!(Spread::of([1.0, 2.0]).unwrap().median, 1.5);
+        assert_eq!(Spread::of([1.0, 2.0]), Some(Spread { median: 1.5, least: 1.0, most: 2.0 }));
         assert_eq!(Spread::of([]), None);
     }
 }

@@ -13,6 +13,7 @@ mod host_local;
 mod ours;
 mod page;
 mod picture;
+mod plugin;
 mod postgres;
 mod sqlite;
 mod tables;
@@ -22,11 +23,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use self::contender::{Contender, Group};
 use self::disk::Disk;
 use self::figures::{Figures, Run};
+use self::plugin::Backend;
 
 /// Measures Berth and its peers in turns, and writes what was found.
 #[derive(Debug, Parser)]
@@ -59,13 +61,28 @@ struct Arguments {
     #[arg(long)]
     docs: Option<PathBuf>,
     /// The file that all figures go to.
-    #[arg(long)]
+    #[arg(long, default_value = "benchmarks.json")]
     json: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves a plugin socket, as a driver on this backend does: what a run starts for itself.
+    Serve {
+        socket: PathBuf,
+        #[command(subcommand)]
+        backend: Backend,
+    },
 }
 
 #[tokio::main(worker_threads = 1)]
 async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if let Some(Command::Serve { socket, backend }) = arguments.command.take() {
+        return plugin::serve(&socket, backend).await;
+    }
     ensure!(arguments.rounds > 0 && arguments.seconds > 0, "a run of no time measures nothing");
     let core = core::read(arguments.criterion.as_deref(), arguments.libnetwork.as_deref()).await?;
     let mut figures = Figures {

@@ -33,15 +33,24 @@ impl Ours {
         let asked = nodes.iter().enumerate().filter(|(number, _)| all || *number == leader);
         let sockets: Vec<PathBuf> = asked.map(|(_, node)| node.plugin_socket.clone()).collect();
         let space = if contender == Contender::BerthLocal { LOCAL } else { GLOBAL };
-        let space = Some(space.to_owned());
-        let prefix = POOL.parse()?;
-        let wanted = Wanted { sockets, space, prefix, pools: 1, clients, fill: 0 };
-        wanted.check(&plan)?;
-        let mut pools = Pools::of(&wanted).await?;
-        pools.make(&[prefix], &Progress::default()).await?;
-        let run = measured(contender, plan, pools.clients(&wanted)).await;
-        let left = pools.give_back().await;
-        ensure!(left.is_empty(), "a pool could not be given back: {left:?}");
-        Ok(run)
+        of_sockets(contender, plan, clients, (sockets, space)).await
     }
+}
+
+/// Measures plugin sockets with a pool of its own in a space of theirs.
+pub(crate) async fn of_sockets(
+    contender: Contender,
+    plan: Plan,
+    clients: usize,
+    (sockets, space): (Vec<PathBuf>, &str),
+) -> Result<Run> {
+    let (space, prefix) = (Some(space.to_owned()), POOL.parse()?);
+    let wanted = Wanted { sockets, space, prefix, pools: 1, clients, fill: 0 };
+    wanted.check(&plan)?;
+    let mut pools = Pools::of(&wanted).await?;
+    pools.make(&[prefix], &Progress::default()).await?;
+    let run = measured(contender, plan, pools.clients(&wanted)).await;
+    let left = pools.give_back().await;
+    ensure!(left.is_empty(), "a pool could not be given back: {left:?}");
+    Ok(run)
 }

@@ -14,8 +14,10 @@ const PANEL: f64 = 200.0;
 const GAP: f64 = 60.0;
 const TOP: f64 = 30.0;
 const LEGEND_LINE: f64 = 18.0;
-const COLOURS: [&str; 7] =
-    ["#1d4ed8", "#b91c1c", "#60a5fa", "#f87171", "#d97706", "#fbbf24", "#15803d"];
+const COLOURS: [&str; 9] = [
+    "#1d4ed8", "#b91c1c", "#60a5fa", "#f87171", "#d97706", "#fbbf24", "#fde68a", "#15803d",
+    "#86efac",
+];
 
 /// What a panel shows.
 struct Panel {

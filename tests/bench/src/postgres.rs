@@ -28,6 +28,17 @@ const CONNECTIONS_MAX: usize = 64;
 const FIRST: i64 = 10 << 24;
 const ADDRESSES: i64 = 1 << 18;
 
+const SETTINGS: [&str; 9] = [
+    "listen_addresses=",
+    "fsync=on",
+    "synchronous_commit=on",
+    "wal_sync_method=fdatasync",
+    "shared_buffers=256MB",
+    "max_connections=300",
+    "max_wal_size=8GB",
+    "checkpoint_timeout=1h",
+    "autovacuum_naptime=5s",
+];
 const SCHEMA: &str = "
     DROP TABLE IF EXISTS address;
     CREATE TABLE address (number bigint PRIMARY KEY, owner text);
@@ -41,7 +52,7 @@ const GIVE_BACK: &str = "UPDATE address SET owner = NULL WHERE number = $1";
 
 /// A server that runs until this is dropped.
 pub(crate) struct Postgres {
-    socket_dir: PathBuf,
+    pub(crate) socket_dir: PathBuf,
     process: Child,
     _dir: TempDir,
 }
@@ -70,74 +81,60 @@ impl Postgres {
             command
         };
         let data = home.join("data");
-        let mut make = command("initdb");
-        make.args(["--username", "bench", "--auth", "trust", "--encoding", "UTF8"])
-            .args(["--locale", "C", "--pgdata"])
-            .arg(&data);
-        let made = make.output().await.context("cannot run initdb")?;
+        let mut initdb = command("initdb");
+        initdb.args(["--username", "bench", "--auth", "trust", "--encoding", "UTF8"]);
+        let made = initdb.args(["--locale", "C", "--pgdata"]).arg(&data).output().await;
+        let made = made.context("cannot run initdb")?;
         ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let mut server = command("postgres");
-        for setting in [
-            "listen_addresses=",
-            "fsync=on",
-            "synchronous_commit=on",
-            "wal_sync_method=fdatasync",
-            "shared_buffers=256MB",
-            "max_connections=300",
-            "max_wal_size=8GB",
-            "checkpoint_timeout=1h",
-            "autovacuum_naptime=5s",
-        ] {
-            server.args(["-c", setting]);
-        }
+        server.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
         let server = server.arg("-k").arg(&home).arg("-D").arg(&data);
         server.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         let process = server.spawn().context("cannot start postgres")?;
         let postgres = Self { socket_dir: home, process, _dir: dir };
         let began = Instant::now();
-        while let Err(error) = postgres.connect().await {
+        while let Err(error) = connect(&postgres.socket_dir).await {
             ensure!(began.elapsed() < PATIENCE, "postgres did not start: {error}");
             sleep(Duration::from_millis(100)).await;
         }
         Ok(postgres)
     }
+}
 
-    async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
-        let config = format!("host={} user=bench dbname=postgres", self.socket_dir.display());
-        let (client, connection) = tokio_postgres::connect(&config, NoTls).await?;
-        // It ends with the client; errors show there.
-        tokio::spawn(connection);
-        Ok(client)
-    }
+async fn connect(socket_dir: &Path) -> Result<Client, tokio_postgres::Error> {
+    let config = format!("host={} user=bench dbname=postgres", socket_dir.display());
+    let (client, connection) = tokio_postgres::connect(&config, NoTls).await?;
+    // It ends with the client; errors show there.
+    tokio::spawn(connection);
+    Ok(client)
+}
 
-    /// Clients of a fresh table, which share connections where they are many.
-    pub(crate) async fn clients(&self, clients: usize) -> Result<Vec<Row>> {
-        let first = self.connect().await?;
-        first.batch_execute(SCHEMA).await?;
-        let all = format!(
-            "INSERT INTO address SELECT generate_series({FIRST}, {FIRST} + {ADDRESSES} - 1)"
-        );
-        first.batch_execute(&all).await?;
-        // Not in one transaction, as several statements at once would be.
-        for statement in ["VACUUM ANALYZE address", "CHECKPOINT"] {
-            first.batch_execute(statement).await?;
-        }
-        let mut connections = Vec::new();
-        for _ in 0..clients.min(CONNECTIONS_MAX) {
-            let client = self.connect().await?;
-            let take = client.prepare(TAKE).await?;
-            let give_back = client.prepare(GIVE_BACK).await?;
-            connections.push((Arc::new(client), take, give_back));
-        }
-        let connections = connections.iter().cycle().take(clients).enumerate();
-        let row = |(number, (client, take, give_back)): (usize, &(Arc<Client>, _, _))| Row {
-            client: Arc::clone(client),
-            take: Statement::clone(take),
-            give_back: Statement::clone(give_back),
-            owner: format!("client {number}"),
-        };
-        Ok(connections.map(row).collect())
+/// Clients of a fresh table, which share connections where they are many.
+pub(crate) async fn clients(socket_dir: &Path, clients: usize) -> Result<Vec<Row>> {
+    let first = connect(socket_dir).await?;
+    first.batch_execute(SCHEMA).await?;
+    let all =
+        format!("INSERT INTO address SELECT generate_series({FIRST}, {FIRST} + {ADDRESSES} - 1)");
+    first.batch_execute(&all).await?;
+    // Not in one transaction, as several statements at once would be.
+    for statement in ["VACUUM ANALYZE address", "CHECKPOINT"] {
+        first.batch_execute(statement).await?;
     }
+    let mut connections = Vec::new();
+    for _ in 0..clients.min(CONNECTIONS_MAX) {
+        let client = connect(socket_dir).await?;
+        let take = client.prepare(TAKE).await?;
+        let give_back = client.prepare(GIVE_BACK).await?;
+        connections.push((Arc::new(client), take, give_back));
+    }
+    let connections = connections.iter().cycle().take(clients).enumerate();
+    let row = |(number, (client, take, give_back)): (usize, &(Arc<Client>, _, _))| Row {
+        client: Arc::clone(client),
+        take: Statement::clone(take),
+        give_back: Statement::clone(give_back),
+        owner: format!("client {number}"),
+    };
+    Ok(connections.map(row).collect())
 }
 
 impl Drop for Postgres {

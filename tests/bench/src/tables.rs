@@ -181,6 +181,6 @@ mod tests {
         assert_eq!((thousands(0.0), thousands_of(999)), ("0".into(), "999".into()));
         let spread = Spread { median: 312.0, least: 290.0, most: 25_000.0 };
         assert_eq!(micros(spread, true), "0.31 ms (0.29 to 25)");
-        assert_eq!((times(3.14159), times(41.7)), ("3.1×".into(), "42×".into()));
+        assert_eq!((times(3.12), times(41.7)), ("3.1×".into(), "42×".into()));
     }
 }

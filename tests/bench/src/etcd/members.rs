@@ -15,11 +15,10 @@ const MEMBERS: usize = 3;
 /// How long they may take to have a leader.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Members that run until this is dropped.
+/// Members; those that it started run until this is dropped.
 pub(crate) struct Members {
     pub(crate) endpoints: Vec<String>,
-    _processes: Vec<Child>,
-    _dir: TempDir,
+    _started: Option<(Vec<Child>, TempDir)>,
 }
 
 impl Members {
@@ -48,7 +47,7 @@ impl Members {
                 .kill_on_drop(true);
             processes.push(member.spawn().context("cannot start etcd: scripts/setup bench")?);
         }
-        let members = Self { endpoints, _processes: processes, _dir: dir };
+        let members = Self { endpoints, _started: Some((processes, dir)) };
         let began = Instant::now();
         while let Err(error) = members.leader().await {
             if began.elapsed() > PATIENCE {
@@ -57,6 +56,11 @@ impl Members {
             sleep(Duration::from_millis(100)).await;
         }
         Ok(members)
+    }
+
+    /// Members that somebody else started.
+    pub(crate) fn at(endpoints: Vec<String>) -> Self {
+        Self { endpoints, _started: None }
     }
 
     /// Where the member that leads is asked.
