@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use berth_node::bench::{Client, Holders, Plan, Target, run};
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use crate::etcd::Etcd;
 use crate::figures::Run;
@@ -17,6 +18,8 @@ use crate::sqlite;
 
 /// How long clients work before anything is recorded.
 const WARM_UP: Duration = Duration::from_millis(500);
+/// Pause after each turn.
+const SETTLE: Duration = Duration::from_millis(500);
 
 /// Somebody who gives addresses, set up in one way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,6 +203,18 @@ impl Ground {
                 Ok(go(contender, plan, targets).await)
             }
         }
+    }
+
+    /// Removes what a turn has left, and waits a little, so that whoever is next is not disturbed.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        if let Some(etcd) = &self.etcd {
+            etcd.clear().await?;
+        }
+        if let Some(postgres) = &self.postgres {
+            postgres.clear().await?;
+        }
+        sleep(SETTLE).await;
+        Ok(())
     }
 
     fn ours(&self) -> Result<&Ours> {

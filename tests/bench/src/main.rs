@@ -140,6 +140,7 @@ async fn measure(group: Group, arguments: &Arguments, figures: &mut Figures) -> 
                     run.duplicates
                 );
                 figures.runs.push(run);
+                ground.settle().await?;
             }
         }
     }

@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::{Context, Result};
 use berth_node::bench::Refused;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, Statement};
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
 
@@ -36,23 +36,31 @@ pub(crate) fn clients(clients: usize, batch_max: usize) -> Result<(TempDir, Vec<
     let mut database = Connection::open(dir.path().join("addresses"))?;
     database.execute_batch(SCHEMA)?;
     let filling = database.transaction()?;
-    for number in FIRST..FIRST + ADDRESSES {
-        filling.prepare_cached("INSERT INTO address VALUES (?1, NULL)")?.execute([number])?;
+    {
+        let mut add = filling.prepare("INSERT INTO address VALUES (?1, NULL)")?;
+        for number in FIRST..FIRST + ADDRESSES {
+            add.execute([number])?;
+        }
     }
     filling.commit()?;
     database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     let (waiting, asked) = queue(clients);
     thread::Builder::new()
         .name("sqlite".into())
-        .spawn(move || serve(&mut database, asked, batch_max))
+        .spawn(move || serve(&database, asked, batch_max))
         .context("cannot start a thread")?;
     Ok((dir, waiting))
 }
 
-fn serve(database: &mut Connection, mut queue: Receiver<Asked>, batch_max: usize) {
+fn serve(database: &Connection, mut queue: Receiver<Asked>, batch_max: usize) {
+    let mut statements = Statements::prepare(database).expect("the tables were made as here");
     let mut asked = Vec::new();
     while queue.blocking_recv_many(&mut asked, batch_max) > 0 {
-        match carry_out(database, &asked) {
+        let done = statements.carry_out(&asked).inspect_err(|_| {
+            // An error of its own says that there was no transaction left.
+            let _ = database.execute_batch("ROLLBACK");
+        });
+        match done {
             Ok(done) => {
                 for (one, done) in asked.drain(..).zip(done) {
                     let _ = answer(one).send(Ok(done));
@@ -73,27 +81,42 @@ fn answer(asked: Asked) -> Answer {
     }
 }
 
-/// Carries all out in one transaction.
-fn carry_out(database: &mut Connection, asked: &[Asked]) -> Result<Vec<IpAddr>> {
-    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut done = Vec::new();
-    {
-        let mut take = transaction.prepare_cached(TAKE)?;
-        let mut give_back = transaction.prepare_cached(GIVE_BACK)?;
+/// What is asked of the database, prepared once.
+struct Statements<'a> {
+    begin: Statement<'a>,
+    take: Statement<'a>,
+    give_back: Statement<'a>,
+    commit: Statement<'a>,
+}
+
+impl<'a> Statements<'a> {
+    fn prepare(database: &'a Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            begin: database.prepare("BEGIN IMMEDIATE")?,
+            take: database.prepare(TAKE)?,
+            give_back: database.prepare(GIVE_BACK)?,
+            commit: database.prepare("COMMIT")?,
+        })
+    }
+
+    /// Carries all out in one transaction.
+    fn carry_out(&mut self, asked: &[Asked]) -> Result<Vec<IpAddr>> {
+        self.begin.execute([])?;
+        let mut done = Vec::new();
         for one in asked {
             done.push(match one {
                 Asked::Request(_) => {
-                    let number: u32 = take.query_row(params!["client"], |row| row.get(0))?;
+                    let number: u32 = self.take.query_row(["client"], |row| row.get(0))?;
                     Ipv4Addr::from_bits(number).into()
                 }
                 Asked::Release(address, _) => {
                     let IpAddr::V4(v4) = address else { anyhow::bail!("not of the pool") };
-                    give_back.execute([v4.to_bits()])?;
+                    self.give_back.execute([v4.to_bits()])?;
                     *address
                 }
             });
         }
+        self.commit.execute([])?;
+        Ok(done)
     }
-    transaction.commit()?;
-    Ok(done)
 }
