@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	claims  = 2000
-	rounds  = 20
+	claims  = 200
+	rounds  = 10
 	scatter = 1 << 16
 )
 
