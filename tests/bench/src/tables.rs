@@ -95,7 +95,7 @@ pub(crate) fn core(figures: &Figures) -> String {
         ("berth", "scattered", "fd00::/64"),
         ("libnetwork", "contiguous", "10.0.0.0/24"),
         ("libnetwork", "contiguous", "10.0.0.0/16"),
-        ("libnetwork", "contiguous", "10.0.0.0/8"),
+        ("libnetwork", "contiguous", "10.0.0.0/12"),
         ("libnetwork", "scattered", "10.0.0.0/24"),
         ("libnetwork", "scattered", "10.0.0.0/16"),
     ];
