@@ -68,7 +68,7 @@ sbom: ready ## what the binary is built from, as CycloneDX, in target/sbom
 instructions: ready ## the hot paths' instructions, against their limits
 	@scripts/instructions
 
-bench: ready ## the figures of docs/benchmarks.md
+bench: ready ## the figures of docs/benchmarks.md, beside others' (ROUNDS=5 SECONDS_A_RUN=5 ONLY=etcd-create CLIENTS=1,64)
 	@scripts/bench
 
 docs: ready ## the crates' documentation, in target/doc

@@ -35,7 +35,7 @@ impl Bar {
                     ticked = 0;
                 }
                 ticked += 1;
-                show(&shown, &progress, EVERY * ticked, (plan, filled));
+                show(&shown, &progress, (now, EVERY * ticked), (plan, filled));
             }
         });
         Self { bar, follower }
@@ -49,8 +49,12 @@ impl Drop for Bar {
     }
 }
 
-fn show(bar: &ProgressBar, progress: &Progress, since: Duration, (plan, filled): (Plan, u64)) {
-    let phase = progress.phase();
+fn show(
+    bar: &ProgressBar,
+    progress: &Progress,
+    (phase, since): (Phase, Duration),
+    (plan, filled): (Plan, u64),
+) {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let (at, of) = match phase {
         Phase::Filling => (progress.done(), filled),
