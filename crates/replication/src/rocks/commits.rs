@@ -225,22 +225,34 @@ impl Writer {
         if crate::interleavings::sins(crate::interleavings::Sin::CountFirst) {
             self.written.fetch_add(waiting.len() as u64, Ordering::Release);
         }
-        let result = self.commit(&waiting).and_then(|()| self.strike("callback.before"));
+        let result = self.commit(&waiting);
+        let synced = matches!(result, Ok(true));
+        let result = result.and_then(|_| self.strike("callback.before"));
         if result.is_ok() {
             self.written.fetch_add(waiting.len() as u64, Ordering::Release);
         }
         for done in waiting.into_iter().filter_map(|write| write.done) {
             done(result.clone());
         }
-        // Latched where it matters: nobody is left to be told.
+        // Those are latched where it matters: nobody is left to be told.
         let _ = self.strike("callback.after");
+        if synced {
+            let _ = self.count();
+        }
+    }
+
+    /// Notes a synced round outside the database, behind all answers, which need not wait for it.
+    fn count(&self) -> Result<(), FatalError> {
+        let counted = self.witness.write(self.round);
+        counted.map_err(|error| self.fatal.raise_write("counting synced writes", &error))
     }
 
     fn strike(&self, place: &'static str) -> Result<(), FatalError> {
         strike(place).map_err(|error| self.fatal.raise_write("telling of a write", &error))
     }
 
-    fn commit(&mut self, writes: &VecDeque<Write>) -> Result<(), FatalError> {
+    /// Makes the writes; true if they were synced.
+    fn commit(&mut self, writes: &VecDeque<Write>) -> Result<bool, FatalError> {
         let failed = self.fatal.error();
         #[cfg(shuttle)]
         let failed =
@@ -257,12 +269,7 @@ impl Writer {
         self.store
             .write(changes, synced)
             .map_err(|error| self.fatal.raise_write("writing the log", &error))?;
-        if synced {
-            self.round = round;
-            self.witness
-                .write(round)
-                .map_err(|error| self.fatal.raise_write("counting synced writes", &error))?;
-        }
-        Ok(())
+        self.round = round;
+        Ok(synced)
     }
 }

@@ -1,7 +1,7 @@
 //! How many rounds of writes were synced, kept outside the database.
 //!
-//! The number is written after each sync, and not synced itself: it may lag behind the database (a
-//! power failure), but never leads it. A database that lags behind the number has lost acknowledged
+//! The number is written after each sync, when those who waited for it were told, and not synced itself: it
+//! may lag behind the database (by a round, or a power failure), but never leads it. A database that lags behind the number has lost acknowledged
 //! writes. Two slots are written in turn, so that a torn write leaves the other one.
 
 use std::fs::{File, OpenOptions};
