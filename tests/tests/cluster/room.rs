@@ -139,6 +139,8 @@ async fn where_nobody_has_room_nothing_new_is_given_and_the_rest_goes_on() {
     agent.ready().await;
     let (engine, worker) = (cluster.nodes[0].engine(), agent.engine());
     engine.handshake().await.unwrap();
+    // Its session is open, before the worker's is.
+    engine.pool(GLOBAL, "10.73.0.0/24").await.unwrap();
     worker.handshake().await.unwrap();
     let made = cluster.nodes[0].run(&["space", "create", "lab", "--shared"]).await;
     assert!(made.status.success(), "{made:?}");
