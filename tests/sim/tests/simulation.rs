@@ -81,7 +81,7 @@ const CAUGHT_BY: [(&str, u64); 8] = [
     ("forget-vote", 1),
     ("no-dedup", 3),
     ("blind-adoption", 1),
-    ("stale-release", 791),
+    ("stale-release", 260),
     ("undone-adoption", 46),
     ("local-clock", 1),
 ];
