@@ -15,6 +15,8 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 /// Requests in one batch.
 const BATCH: u64 = 64;
+const WARM_UP: Duration = Duration::from_millis(300);
+const MEASURED: Duration = Duration::from_secs(1);
 
 /// The time that this many requests take, which are released again.
 fn claims(pool: &mut FullPool, count: u64) -> Duration {
@@ -73,7 +75,8 @@ fn in_batches(mut left: u64, size: u64, mut run: impl FnMut(u64) -> Duration) ->
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().sample_size(20);
+    // Making commands takes several times as long as what is measured.
+    config = Criterion::default().sample_size(20).warm_up_time(WARM_UP).measurement_time(MEASURED);
     targets = allocate
 }
 criterion_main!(benches);
