@@ -34,7 +34,7 @@ pub struct Measured {
     pub releases: Latencies,
     /// What was not; warm-up and clean-up included.
     pub errors: ErrorTexts,
-    /// Clients that got no answer within [`GRACE`] of an early end; what they did is not counted.
+    /// Clients that got no answer for seconds after an early end; what they did is not counted.
     pub unanswered: usize,
 }
 
