@@ -34,7 +34,7 @@ impl State {
 
     pub(super) fn clear_behind(&mut self, pool: &PoolId) -> Outcome {
         self.find_pool(pool)?;
-        let mut space = self.space_mut(&pool.space)?;
+        let mut space = self.found_space(&pool.space);
         let set = space.sets.get_mut(&pool.prefix);
         set.and_then(|set| set.pools.get_mut(&pool.sub_pool)).expect("it was found").behind = false;
         Ok(Response::Done)

@@ -64,7 +64,7 @@ impl State {
         };
         check_evidence(space, client, free, holding.client, &doubt)?;
         let (holder, claim) = (holding.client, holding.claim);
-        let mut space = self.space_mut(&free.pool.space)?;
+        let mut space = self.found_space(&free.pool.space);
         drop_holding(&mut space, &free.pool, holder, claim);
         Ok(Response::Released(Ending::Ended))
     }
@@ -88,7 +88,7 @@ impl State {
             };
             check_evidence(space, client, free, cooling.claim.client, &doubt)?;
             let now = self.now;
-            self.space_mut(&free.pool.space)?.confirm_cooling(prefix, offset, now);
+            self.found_space(&free.pool.space).confirm_cooling(prefix, offset, now);
             return Ok(Response::Released(Ending::Ended));
         }
         let standing = set.claims.get(offset);
@@ -101,7 +101,7 @@ impl State {
         let doubt = address_doubt(space, claim, holding);
         check_evidence(space, client, free, claim.client, &doubt)?;
         let id = claim.id;
-        self.space_mut(&free.pool.space)?.end_claim(prefix, offset, id, None);
+        self.found_space(&free.pool.space).end_claim(prefix, offset, id, None);
         Ok(Response::Released(Ending::Ended))
     }
 

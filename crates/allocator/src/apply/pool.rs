@@ -56,14 +56,14 @@ impl State {
         };
         if let Some(pool) = space.sets.get(&prefix).and_then(|set| set.pools.get(&sub_pool)) {
             let how = self.may_claim(space, prefix, pool, &claiming)?;
-            let mut space = self.space_mut(&request.space)?;
+            let mut space = self.found_space(&request.space);
             return Ok(claim_known(&mut space, prefix, sub_pool, &claiming, how));
         }
         let yielding = self.make_room(space, prefix, sub_pool, &claiming)?;
         if yielding.is_empty() {
             self.check_room()?;
         }
-        let mut space = self.space_mut(&request.space)?;
+        let mut space = self.found_space(&request.space);
         for prefix in yielding {
             space.remove_set(prefix);
         }

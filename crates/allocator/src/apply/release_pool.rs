@@ -33,7 +33,7 @@ impl State {
         let in_doubt = verify || stale || suspect || holding.gateway_due;
         let number = pool.number;
         let revision = self.revision;
-        let mut space = self.space_mut(&id.space)?;
+        let mut space = self.found_space(&id.space);
         let ending = if in_doubt {
             suspect_holding(&mut space, id, number, client, revision);
             Ending::Suspected
