@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::bench_bar::Bar;
 use super::client::ApiClient;
 use super::output::{Format, note, show};
-use super::{Common, Failure, bench_table};
+use super::{Common, Failure, bench_table, process};
 use crate::api::types::{Listing, Pool};
 use crate::bench::{
     Holders, Measured, Phase, Plan, PlanError, Pools, PoolsError, Progress, Report, Setup, Wanted,
@@ -144,8 +144,7 @@ impl Arguments {
     }
 
     fn threads(&self) -> Result<usize, Failure> {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = self.threads.unwrap_or((processors / 2).clamp(1, 4));
+        let threads = self.threads.unwrap_or_else(process::threads);
         if !(1..=THREADS_MAX).contains(&threads) {
             return Err(Failure::new(
                 Code::BadRequest,

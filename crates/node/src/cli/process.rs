@@ -15,8 +15,14 @@ use crate::logs::Logs;
 
 /// How long what is left may take to end.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
-/// Threads that requests, peers and Raft share, at most. What takes long runs on others.
+/// Threads for a process's tasks, at most. What takes long runs on others.
 const THREADS_MAX: usize = 4;
+
+/// Threads for a process's tasks, so that half of the processors are left to others.
+pub(super) fn threads() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    (processors / 2).clamp(1, THREADS_MAX)
+}
 
 pub(super) fn run(
     config: &HostConfig,
@@ -38,12 +44,11 @@ pub(super) fn run(
     Ok(ended?)
 }
 
-/// Of half of the processors: a request passes from task to task some twenty times, which is cheap on one
-/// thread, while several that wake each other for it cost more than the request does.
+/// Of few threads: a request passes from task to task some twenty times, which is cheap on one thread, while
+/// several that wake each other for it cost more than the request does.
 fn runtime() -> std::io::Result<Runtime> {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let mut builder = match (processors / 2).min(THREADS_MAX) {
-        0 | 1 => Builder::new_current_thread(),
+    let mut builder = match threads() {
+        1 => Builder::new_current_thread(),
         threads => {
             let mut several = Builder::new_multi_thread();
             several.worker_threads(threads);
