@@ -22,39 +22,36 @@ fn limit(instructions: u64) -> LibraryBenchmarkConfig {
     config
 }
 
-fn requests(prefix: &str, per_mille: u128) -> (State, Batch) {
+/// A pool, and a batch of commands about it.
+fn full(prefix: &str, per_mille: u128, batch: fn(&mut FullPool, u64) -> Batch) -> (State, Batch) {
     let mut pool = FullPool::new(prefix, per_mille);
-    let batch = pool.requests(BATCH);
+    let batch = batch(&mut pool, BATCH);
     (pool.state, batch)
 }
 
-fn pairs(prefix: &str, per_mille: u128) -> (State, Batch) {
-    let mut pool = FullPool::new(prefix, per_mille);
-    let batch = pool.pairs(BATCH);
-    (pool.state, batch)
+fn requests(per_mille: u128) -> (State, Batch) {
+    full("10.0.0.0/16", per_mille, FullPool::requests)
+}
+
+fn pairs(per_mille: u128) -> (State, Batch) {
+    full("10.0.0.0/16", per_mille, FullPool::pairs)
 }
 
 // What is given back is dropped behind the count.
 #[library_benchmark]
-#[bench::empty(args = ("10.0.0.0/16", 0), setup = requests, config = limit(123_000))]
-#[bench::nine_tenths(args = ("10.0.0.0/16", 900), setup = requests, config = limit(149_000))]
-#[bench::almost_full(args = ("10.0.0.0/16", 999), setup = requests, config = limit(200_000))]
-fn claim((mut state, batch): (State, Batch)) -> (State, Batch, Vec<Answer>) {
-    let answers = black_box(state.apply(black_box(&batch)));
-    (state, batch, answers)
-}
-
-#[library_benchmark]
-#[bench::empty(args = ("10.0.0.0/16", 0), setup = pairs, config = limit(268_000))]
-#[bench::nine_tenths(args = ("10.0.0.0/16", 900), setup = pairs, config = limit(291_000))]
-#[bench::almost_full(args = ("10.0.0.0/16", 999), setup = pairs, config = limit(385_000))]
-fn claim_and_release((mut state, batch): (State, Batch)) -> (State, Batch, Vec<Answer>) {
+#[bench::claims_in_an_empty_pool(args = (0), setup = requests, config = limit(123_000))]
+#[bench::claims_in_a_pool_nine_tenths_full(args = (900), setup = requests, config = limit(149_000))]
+#[bench::claims_in_an_almost_full_pool(args = (999), setup = requests, config = limit(200_000))]
+#[bench::pairs_in_an_empty_pool(args = (0), setup = pairs, config = limit(268_000))]
+#[bench::pairs_in_a_pool_nine_tenths_full(args = (900), setup = pairs, config = limit(291_000))]
+#[bench::pairs_in_an_almost_full_pool(args = (999), setup = pairs, config = limit(385_000))]
+fn apply((mut state, batch): (State, Batch)) -> (State, Batch, Vec<Answer>) {
     let answers = black_box(state.apply(black_box(&batch)));
     (state, batch, answers)
 }
 
 fn batch() -> Batch {
-    requests("10.0.0.0/24", 0).1
+    full("10.0.0.0/24", 0, FullPool::requests).1
 }
 
 fn encoded() -> Vec<u8> {
@@ -94,7 +91,7 @@ fn plugin(request: String) -> String {
     request
 }
 
-library_benchmark_group!(name = allocator; benchmarks = claim, claim_and_release);
+library_benchmark_group!(name = allocator; benchmarks = apply);
 library_benchmark_group!(name = codec; benchmarks = encode, decode);
 library_benchmark_group!(name = server; benchmarks = plugin);
 main!(library_benchmark_groups = allocator, codec, server);
