@@ -42,7 +42,7 @@ pub(crate) async fn read(
     Ok(figures)
 }
 
-/// What `cargo bench -p berth-allocator` left in criterion's directory.
+/// What `cargo bench -p berth-benches` left in criterion's directory.
 fn of_criterion(dir: &Path) -> Result<Vec<CoreFigure>> {
     let group = dir.join("allocate");
     let mut figures = Vec::new();
