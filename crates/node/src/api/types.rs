@@ -3,12 +3,21 @@
 //! Times are RFC 3339. Counts of addresses are decimal strings, since an IPv6 pool has more of them
 //! than a JSON number can tell exactly. Fields may be added; none is renamed or removed.
 
+mod access;
+mod cluster;
+mod transfer;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Problem;
+pub use self::access::{MadeToken, NewToken, Token};
+pub use self::cluster::{
+    Authority, ClusterLevel, Disk, Fingerprint, Leader, LedgerLog, Log, Member, MemberLevel,
+    NewLevel, Resume, Status, Verification, VerifiedMember,
+};
+pub use self::transfer::{ExportLine, ImportLine, Imported};
 
 /// A number of addresses, up to 2^128 - 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -73,213 +82,6 @@ pub struct Listing<T> {
     pub truncated: bool,
     /// What was read of the cluster; missing where only this host was asked.
     pub read: Option<Reading>,
-}
-
-/// A node and its cluster, as the node sees them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// The node's name.
-    pub node: String,
-    /// Its version of Berth.
-    pub version: String,
-    /// The cluster's id.
-    pub cluster: String,
-    /// The space of this host's own networks.
-    #[serde(default)]
-    pub local_space: String,
-    /// The space of the Swarm that this host belongs to.
-    #[serde(default)]
-    pub global_space: String,
-    /// It can serve the cluster's spaces: a leader and a quorum answer, and the spaces are there.
-    pub ready: bool,
-    /// What is wrong, in words that say what to do.
-    pub problems: Vec<String>,
-    /// What the node is: leader, follower, candidate, learner or stopped; or an agent.
-    pub role: String,
-    /// The server that an agent speaks to; what follows is as that one has it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server: Option<String>,
-    /// When this host's certificate expires, unless it is renewed before; missing where it speaks
-    /// plaintext.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub certificate_expires: Option<String>,
-    /// Who leads.
-    pub leader: Option<String>,
-    /// The term of the leadership.
-    pub term: u64,
-    /// The cluster's log, as far as this node has it.
-    pub log: Log,
-    /// This host's own ledger.
-    pub ledger: LedgerLog,
-    /// Room on this host's disk.
-    #[serde(default)]
-    pub disk: Disk,
-    /// The cluster's members.
-    pub members: Vec<Member>,
-    /// All spaces; the cluster's ones as this node has applied them.
-    pub spaces: Vec<Space>,
-}
-
-/// The file system of the data directory.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Disk {
-    /// Bytes that can be written.
-    pub free: u64,
-    /// Bytes that are to stay free.
-    pub reserve: u64,
-    /// Why nothing new is given here; nothing while there is room.
-    pub refuses: Option<String>,
-}
-
-/// Positions in the replicated log.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Log {
-    /// The last entry.
-    pub last: u64,
-    /// The last entry known to be committed.
-    pub committed: u64,
-    /// The last entry applied.
-    pub applied: u64,
-    /// The last entry in the newest snapshot.
-    pub snapshot: u64,
-    /// Commands executed.
-    #[serde(default)]
-    pub revision: u64,
-}
-
-/// Positions in the ledger's log.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LedgerLog {
-    /// The last entry.
-    pub last: u64,
-    /// The last entry in the newest snapshot.
-    pub snapshot: u64,
-    /// Commands executed.
-    #[serde(default)]
-    pub revision: u64,
-}
-
-/// A member of the cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// Its name.
-    pub name: String,
-    /// Its number.
-    pub id: u64,
-    /// Where it is.
-    pub address: String,
-    /// Whether it votes.
-    pub voter: bool,
-    /// How many milliseconds ago the leader last heard it; told by the leader alone.
-    pub heard_ms_ago: Option<u64>,
-    /// The last entry known to be in its log; told by the leader alone.
-    pub matched: Option<u64>,
-}
-
-/// Who leads, or is to lead.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Leader {
-    /// The member's name or number; asked without one, the member that is furthest.
-    pub member: Option<String>,
-}
-
-/// A token that may be used. What is secret in it is known to its bearers alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Token {
-    /// Its number.
-    pub id: u64,
-    /// What it allows: `server`, `read`, `allocate:SPACE` or `admin`.
-    pub role: String,
-    /// What it is for.
-    pub note: String,
-    /// When it was made.
-    pub made: String,
-    /// From when on it is void.
-    pub expires: Option<String>,
-    /// How many hosts may still use it, where that is counted.
-    pub uses_left: Option<u32>,
-    /// The host that used it last.
-    pub used_by: Option<String>,
-}
-
-/// Who certifies the cluster's nodes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Authority {
-    /// Its certificate, in PEM.
-    pub certificate: String,
-}
-
-/// The feature level: what all nodes of a cluster know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClusterLevel {
-    /// The level.
-    pub level: u16,
-    /// The newest level that all members know: to this it can be raised. Nothing where one of them did not
-    /// say.
-    pub all_know: Option<u16>,
-    /// What each member knows.
-    pub members: Vec<MemberLevel>,
-}
-
-/// What a member knows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemberLevel {
-    /// Its name.
-    pub name: String,
-    /// Its version of Berth.
-    pub version: Option<String>,
-    /// The newest level that it knows.
-    pub newest: Option<u16>,
-    /// Why it did not say.
-    pub silent: Option<String>,
-}
-
-/// To which level a cluster is raised.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct NewLevel {
-    /// The level; without one the newest that all members know.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<u16>,
-}
-
-/// A token to be made.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct NewToken {
-    /// What it allows: `read`, `allocate:SPACE` or `admin`; not said where hosts join with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub role: Option<String>,
-    /// What it is for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-    /// For how long it is valid.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lifetime_seconds: Option<u64>,
-    /// How many hosts may join with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub uses: Option<u32>,
-}
-
-/// A token that was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MadeToken {
-    /// Its number.
-    pub id: u64,
-    /// The token itself, on one line. It is told once.
-    pub token: String,
-}
-
-/// Hashes of what a node holds: nodes that applied the same entries have the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fingerprint {
-    /// The last log entry applied.
-    pub applied: u64,
-    /// Commands executed.
-    pub revision: u64,
-    /// The hash, in hexadecimal.
-    pub value: String,
 }
 
 /// An address space.
@@ -559,110 +361,5 @@ pub struct Freed {
     pub claim: u64,
 }
 
-/// Whether all nodes have the same state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verification {
-    /// The log entry at which the states were compared.
-    pub index: u64,
-    /// The revision of the states there.
-    pub revision: u64,
-    /// What each node has.
-    pub members: Vec<VerifiedMember>,
-}
-
-/// What a node has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerifiedMember {
-    /// Its name.
-    pub name: String,
-    /// Its number.
-    pub id: u64,
-    /// A hash of its state.
-    pub fingerprint: Option<String>,
-    /// The state's revision.
-    pub revision: Option<u64>,
-    /// Why it did not tell.
-    pub error: Option<String>,
-}
-
-/// What is to give new pools and addresses again; all that is the cluster's where nothing is named.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Resume {
-    /// A space.
-    pub space: Option<String>,
-    /// A pool.
-    pub pool: Option<String>,
-}
-
 /// The form of an export's lines.
 pub const EXPORT_VERSION: u64 = 1;
-
-/// A line of an export.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub enum ExportLine {
-    /// The first: what follows.
-    Export {
-        /// The form of the lines.
-        version: u64,
-        /// Which state of the cluster; nothing for a host's own.
-        read: Option<Reading>,
-    },
-    /// A space; its reservations, pools and addresses follow.
-    Space(Box<Space>),
-    /// Addresses out of use.
-    Reservation {
-        /// Where.
-        space: String,
-        /// Which.
-        #[serde(flatten)]
-        reservation: Reservation,
-    },
-    /// A pool.
-    Pool(Box<Pool>),
-    /// An address that is claimed or cooling.
-    Address(Box<Address>),
-    /// The last: an export without it was cut.
-    End {
-        /// Lines before it.
-        lines: u64,
-    },
-}
-
-/// What an import has brought, or would.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Imported {
-    /// Spaces.
-    pub spaces: u64,
-    /// Reservations.
-    pub reservations: u64,
-    /// Pools.
-    pub pools: u64,
-    /// Addresses that are held.
-    pub addresses: u64,
-    /// Addresses that cool, anew.
-    pub cooling: u64,
-    /// Addresses that cooled and are free now: their hosts had left the pool.
-    pub left_out: u64,
-}
-
-/// A line of an import's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub enum ImportLine {
-    /// How far it is.
-    Progress {
-        /// Pools and addresses that are claimed.
-        done: u64,
-        /// All of them.
-        of: u64,
-    },
-    /// The last, if all was done.
-    Done(Imported),
-    /// The last, if not: the spaces stay closed.
-    Failed {
-        /// What happened.
-        problem: Problem,
-    },
-}
